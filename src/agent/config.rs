@@ -1,0 +1,155 @@
+//! What an agent is told at its birth. Setters consume, nothing here can fail.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::turn::TurnServer;
+
+/// The role that the agent starts with (RFC 8445 §6.1.1). A conflict repairs itself (§7.3.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Nominates. Usually the offerer.
+    Controlling,
+    /// Follows the nomination.
+    Controlled,
+}
+
+impl Role {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Controlling => Self::Controlled,
+            Self::Controlled => Self::Controlling,
+        }
+    }
+}
+
+/// When the controlling agent nominates (RFC 8445 §8.1.1). Data flows on the first valid pair in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Nomination {
+    /// The best valid pair, once nothing better is likely to come or `settle` has passed since the first one.
+    Best {
+        /// How long to wait for a better pair. A relayed pair waits up to four times as long for a direct one.
+        settle: Duration,
+    },
+    /// The first valid pair.
+    First,
+}
+
+/// Which candidates may be used (RFC 8828).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Policy {
+    /// All of them.
+    All,
+    /// Relayed ones only: the peer does not learn an address of this host.
+    Relay,
+}
+
+/// What an unauthenticated request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 400 or 401 to a request with a valid FINGERPRINT, never longer than the request, at most 10 a second per
+    /// socket.
+    Limited,
+    /// Nothing.
+    Silent,
+}
+
+/// The configuration of an [`Agent`](super::Agent).
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) role: Role,
+    pub(crate) seed: [u8; 32],
+    pub(crate) stun_servers: Vec<SocketAddr>,
+    pub(crate) turn_servers: Vec<TurnServer>,
+    pub(crate) components: Vec<u16>,
+    pub(crate) nomination: Nomination,
+    pub(crate) policy: Policy,
+    pub(crate) pacing: Duration,
+    pub(crate) unauthenticated: Answer,
+    pub(crate) trace: usize,
+}
+
+impl Config {
+    /// Defaults for everything but the role. All randomness of the agent comes from `seed`, which has to be
+    /// unpredictable: credentials and transaction ids are drawn from it (RFC 8445 §5.3).
+    pub fn new(role: Role, seed: [u8; 32]) -> Self {
+        Self {
+            role,
+            seed,
+            stun_servers: Vec::new(),
+            turn_servers: Vec::new(),
+            components: vec![1],
+            nomination: Nomination::Best { settle: Duration::from_millis(500) },
+            policy: Policy::All,
+            pacing: Duration::from_millis(50),
+            unauthenticated: Answer::Limited,
+            trace: 0,
+        }
+    }
+
+    /// Adds a STUN server. Default: none.
+    #[must_use]
+    pub fn stun_server(mut self, addr: SocketAddr) -> Self {
+        self.stun_servers.push(addr);
+        self
+    }
+
+    /// Adds a TURN server. Default: none.
+    #[must_use]
+    pub fn turn_server(mut self, server: TurnServer) -> Self {
+        self.turn_servers.push(server);
+        self
+    }
+
+    /// The number of components of each data stream; default `[1]`. Zeros and numbers above 256 are clamped.
+    #[must_use]
+    pub fn components(mut self, per_stream: &[u16]) -> Self {
+        self.components = per_stream.iter().map(|count| (*count).clamp(1, 256)).collect();
+        self
+    }
+
+    /// When to nominate; default [`Nomination::Best`] with 500 ms.
+    #[must_use]
+    pub fn nomination(mut self, nomination: Nomination) -> Self {
+        self.nomination = nomination;
+        self
+    }
+
+    /// Which candidates may be used; default [`Policy::All`].
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The Ta that this agent proposes; default 50 ms, at least 5 ms. The larger of both proposals is used
+    /// (RFC 8445 §14.2).
+    #[must_use]
+    pub fn pacing(mut self, ta: Duration) -> Self {
+        self.pacing = ta.max(Duration::from_millis(5));
+        self
+    }
+
+    /// What unauthenticated requests are answered; default [`Answer::Limited`].
+    #[must_use]
+    pub fn unauthenticated(mut self, answer: Answer) -> Self {
+        self.unauthenticated = answer;
+        self
+    }
+
+    /// Keeps the last `records` events of the wire and the state machine; default 0, nothing is kept.
+    #[must_use]
+    pub fn trace(mut self, records: usize) -> Self {
+        self.trace = records;
+        self
+    }
+
+    /// The role.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+}

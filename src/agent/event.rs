@@ -1,0 +1,146 @@
+//! What goes into an agent and what comes out of it.
+
+use std::net::SocketAddr;
+
+use super::config::Role;
+use super::path::Path;
+use super::state::State;
+use crate::candidate::Candidate;
+use crate::io::{ComponentId, Datagram, SocketId, Transmit, Wake};
+use crate::signal::Signal;
+
+/// What the driver feeds.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Input<'a> {
+    /// The instant of the last [`Wake`] has come.
+    Timeout,
+    /// A datagram arrived.
+    Datagram(Datagram<'a>),
+}
+
+/// What became of an input.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received<'a> {
+    /// Data of the peer: a sub-slice of the input without any TURN header. It comes from a source whose check on
+    /// that base was authenticated (RFC 8445 §12.2); who wrote the bytes is for the application to verify.
+    Data {
+        /// The component it belongs to.
+        component: ComponentId,
+        /// The peer's payload.
+        payload: &'a [u8],
+    },
+    /// The agent used it, or dropped and counted it.
+    Consumed,
+    /// Not this agent's: a mux may offer it to another one.
+    Unclaimed,
+}
+
+/// What the driver has to do next.
+#[must_use]
+#[derive(Debug)]
+#[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an output lives for one turn of the loop; a box would be an allocation an event"
+)]
+pub enum Output<'b> {
+    /// Send this datagram.
+    Transmit(Transmit<'b>),
+    /// Something happened.
+    Event(Event),
+    /// Close this socket.
+    Close(SocketId),
+    /// Drained. Come back at the instant, or with input; `None`: with input only.
+    Wait(Option<Wake>),
+}
+
+/// What an embedder wants to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Carry this to the peer, in order.
+    Signal(Signal),
+    /// The state changed.
+    State(State),
+    /// A role conflict was repaired by switching (RFC 8445 §7.3.1.1).
+    RoleSwitched(Role),
+    /// The session is over, and why.
+    Failed(Reason),
+    /// A STUN or TURN server is of no use, as in the W3C's `icecandidateerror`.
+    Server {
+        /// Which server.
+        server: ServerId,
+        /// From which base it was asked.
+        base: SocketAddr,
+        /// What is wrong.
+        problem: ServerProblem,
+    },
+    /// Where to send changed: the first valid pair, then the selected one, again when a TURN channel is
+    /// confirmed; `None` when consent is lost. From the poll that returns `None` no copy of the old path may be
+    /// used (RFC 7675 §5.1).
+    Path {
+        /// The component.
+        component: ComponentId,
+        /// The way to the peer, if there is one.
+        path: Option<Path>,
+    },
+    /// A pair was nominated (RFC 8445 §8.1.2).
+    Selected {
+        /// The component.
+        component: ComponentId,
+        /// The local candidate of the pair.
+        local: Candidate,
+        /// The remote candidate of the pair.
+        remote: Candidate,
+    },
+}
+
+/// Which server of the [`Config`](super::Config): STUN servers first, then TURN servers, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(pub u16);
+
+/// Why a server is of no use.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerProblem {
+    /// No answer to any request.
+    #[error("the server does not answer")]
+    Unreachable,
+    /// 401 to a request with credentials.
+    #[error("the server rejects the credentials (401)")]
+    Unauthorized,
+    /// An error response.
+    #[error("the server answers {code} {reason}")]
+    Error {
+        /// 300 to 699.
+        code: u16,
+        /// The server's words.
+        reason: String,
+    },
+    /// An answer without what it must contain.
+    #[error("the server's answer lacks {0}")]
+    Incomplete(&'static str),
+    /// The allocation ended on the server's side.
+    #[error("the allocation is lost")]
+    AllocationLost,
+}
+
+/// Why a session failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Neither a host address nor a server gave a candidate.
+    #[error("there is no local candidate")]
+    NoLocalCandidates,
+    /// The peer ended its candidates without having sent any that fits.
+    #[error("the peer has no candidate that fits")]
+    NoRemoteCandidates,
+    /// Every pair was checked, none answered (RFC 8863 §4).
+    #[error("no candidate pair works")]
+    ChecksFailed,
+    /// The selected pair lost consent and nothing replaced it (RFC 7675 §5.1).
+    #[error("the peer's consent expired")]
+    ConsentExpired,
+}

@@ -1,0 +1,50 @@
+//! ICE's product: where to send, as a value.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::io::{SocketId, Transmit};
+use crate::turn::data;
+use crate::turn::data::Framing;
+
+/// A way to the peer. `Copy`, and without a reference to the agent: any thread may send with it, until an
+/// [`Event::Path`](super::Event::Path) replaces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Path {
+    pub(crate) socket: SocketId,
+    pub(crate) local: IpAddr,
+    /// The peer, or the TURN server.
+    pub(crate) destination: SocketAddr,
+    pub(crate) framing: Framing,
+}
+
+impl Path {
+    /// Bytes that [`Path::wrap`] may need before the payload.
+    pub const HEADROOM: usize = data::HEADROOM;
+    /// Bytes that [`Path::wrap`] may need after the payload.
+    pub const TAILROOM: usize = data::TAILROOM;
+
+    /// The socket to send on.
+    pub fn socket(&self) -> SocketId {
+        self.socket
+    }
+
+    /// Where datagrams go: the peer, or the TURN server on the way.
+    pub fn destination(&self) -> SocketAddr {
+        self.destination
+    }
+
+    /// Bytes added before each payload: 0 direct, 4 in a channel, 36 (IPv4 peer) or 48 (IPv6 peer) in a Send
+    /// indication.
+    pub fn overhead(&self) -> usize {
+        self.framing.overhead()
+    }
+
+    /// Wraps the payload at `HEADROOM..HEADROOM + len` in place; nothing is copied.
+    ///
+    /// # Panics
+    /// If `buf` is shorter than `HEADROOM + len + TAILROOM`.
+    pub fn wrap<'b>(&self, buf: &'b mut [u8], len: usize) -> Transmit<'b> {
+        let payload = data::wrap(self.framing, buf, len);
+        Transmit::new(self.socket, self.local, self.destination, payload)
+    }
+}

@@ -1,0 +1,31 @@
+//! The state of an agent as a whole.
+
+/// Where an agent stands.
+///
+/// ```text
+///  New ──► Gathering ──► Checking ──► Connected ──► Completed
+///              │            │             │             │  ▲
+///              └────────────┴──────┐      ▼             ▼  │
+///                                  │    Disconnected ◄─────┘
+///                                  ▼      │
+///                                Failed ◄─┘            any ──► Closed
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// No socket yet.
+    New,
+    /// Candidates are gathered, the peer's credentials are not known.
+    Gathering,
+    /// Checks run (RFC 8445 §7).
+    Checking,
+    /// Every component has a valid pair: data can be sent (RFC 8445 §12.1).
+    Connected,
+    /// Every component has a selected pair (RFC 8445 §8.1.2).
+    Completed,
+    /// Consent was lost on the selected pair (RFC 7675 §5.1): nothing may be sent.
+    Disconnected,
+    /// No pair works.
+    Failed,
+    /// After `close`.
+    Closed,
+}

@@ -1,0 +1,1 @@
+//! Connectivity checks (RFC 8445 §6 to §8).

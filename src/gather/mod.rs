@@ -1,0 +1,1 @@
+//! Gathering candidates (RFC 8445 §5.1).

@@ -1,0 +1,1 @@
+//! The tokio driver: real sockets, real clock.

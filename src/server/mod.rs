@@ -1,0 +1,1 @@
+//! A STUN and TURN server machine (RFC 8489, RFC 8656).

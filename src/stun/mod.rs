@@ -1,0 +1,11 @@
+//! STUN (RFC 8489): messages, authentication, transactions. Only this module knows bytes of STUN.
+
+pub mod attributes;
+pub mod auth;
+pub mod codec;
+pub mod transaction;
+pub mod uri;
+pub mod wire;
+
+pub use auth::{Key, Verified};
+pub use wire::{Attributes, Class, Message, Method, Plain, TransactionId, Writer};

@@ -1,0 +1,1 @@
+//! A bounded record of what happened.

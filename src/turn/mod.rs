@@ -1,0 +1,34 @@
+//! TURN client (RFC 8656).
+
+pub mod data;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+/// A TURN server and the long-term credential for it (RFC 8489 §9.2).
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TurnServer {
+    /// Where it listens, UDP.
+    pub addr: SocketAddr,
+    /// The username.
+    pub username: String,
+    /// The password. `Debug` does not show it.
+    pub password: String,
+}
+
+impl TurnServer {
+    /// A server that is asked over UDP.
+    pub fn new(addr: SocketAddr, username: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { addr, username: username.into(), password: password.into() }
+    }
+}
+
+impl fmt::Debug for TurnServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TurnServer")
+            .field("addr", &self.addr)
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
