@@ -7,7 +7,6 @@ use super::role::{Role, Roles};
 use super::set::ChecklistSet;
 use crate::candidate::{Candidate, CandidateType};
 use crate::stun::auth::Integrity;
-use crate::stun::codec;
 use crate::stun::transaction::{Due, Transaction};
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Message, TransactionId, Verified, Writer};
@@ -121,7 +120,7 @@ impl ChecklistSet {
         }
         match message.class() {
             Class::Success => self.succeed(now, &transaction, &answer),
-            _ if codec::error_code(&answer.attributes()) == Some(487) => self.switch(id, &check),
+            _ if answer.attributes().error_code().is_some_and(|error| error.code == 487) => self.switch(id, &check),
             _ => self.fail(id, &check),
         }
     }
@@ -135,12 +134,13 @@ impl ChecklistSet {
         let Some(local) = self.local_of(&check, mapped) else { return Outcome::Unchanged };
         let Some(pair) = self.pair(check.pair) else { return Outcome::Unchanged };
         let (group, component, other) = (pair.group, pair.component, pair.transaction);
-        if let Some(other) = other.filter(|other| *other != answer.message().transaction_id()) {
-            // The answer to a check that a triggered one had replaced: the later one has nothing left to prove,
-            // unless it nominates.
-            if !self.nominates(other) {
-                self.transactions.cancel(other);
-            }
+        let id = answer.message().transaction_id();
+        // The answer to a check that a triggered one had replaced: the later one has nothing left to prove, unless
+        // it nominates.
+        let superseded = other.filter(|other| *other != id);
+        let still_open = superseded.filter(|other| self.nominates(*other));
+        if let (Some(other), None) = (superseded, still_open) {
+            self.transactions.cancel(other);
         }
         self.unindex(check.pair);
         let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
@@ -149,9 +149,7 @@ impl ChecklistSet {
             pair.answered = Some(now);
             pair.quality.responses_received += 1;
             pair.quality.rtt = transaction.rtt(now).or(pair.quality.rtt);
-            if other == Some(answer.message().transaction_id()) {
-                pair.transaction = None;
-            }
+            pair.transaction = still_open;
             check.use_candidate || pair.nominated == Nominated::OnSuccess
         });
         self.index(check.pair);

@@ -5,10 +5,9 @@ use std::net::SocketAddr;
 use super::form::Permission;
 use super::pair::{BaseId, Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
-use super::set::ChecklistSet;
+use super::set::{ChecklistSet, MAX_PAIRS};
 use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
-use crate::stun::codec;
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Attributes, Message, TransactionId, Verified, Writer};
 
@@ -165,6 +164,11 @@ impl ChecklistSet {
             false
         };
         self.limit_pairs();
+        if self.by_path.len() > MAX_PAIRS {
+            // Nothing could be given up for it.
+            self.remove_pair(id);
+            return None;
+        }
         Some(Learnt { pair: id, new_remote, selected })
     }
 
@@ -186,7 +190,7 @@ impl ChecklistSet {
                 writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, reply.destination);
             }
             Answer::Error { code, unknown } => {
-                codec::put_error(&mut writer, code);
+                writer.put_error_code(code, "");
                 if let Some(unknown) = unknown {
                     writer.put(attr::UNKNOWN_ATTRIBUTES, &unknown.to_be_bytes());
                 }
