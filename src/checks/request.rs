@@ -11,7 +11,7 @@ use crate::stun::auth::Integrity;
 use crate::stun::transaction::{Due, Transaction};
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Message, TransactionId, Verified, Writer};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// What one check says: frozen when it starts, because a retransmission repeats it whatever happened since.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +22,14 @@ pub struct Check {
     pub use_candidate: bool,
     pub(super) roles: Roles,
     pub(super) priority: u32,
+}
+
+impl Check {
+    /// The same check as a consent request, which never nominates (RFC 7675 §5.1).
+    #[must_use]
+    pub fn without_nomination(self) -> Self {
+        Self { use_candidate: false, ..self }
+    }
 }
 
 /// What an answer, or its absence, changed.
@@ -213,6 +221,15 @@ impl ChecklistSet {
             self.trigger(check.pair);
         }
         Outcome::Switched(self.roles.role)
+    }
+
+    /// An answer to a consent request is a measurement of its pair.
+    pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration) {
+        if let Some(pair) = self.pair_mut(id) {
+            pair.answered = Some(now);
+            pair.quality.rtt = Some(rtt);
+            pair.quality.responses_received += 1;
+        }
     }
 
     /// The next retransmission or failure, until `None`.

@@ -36,6 +36,17 @@ pub struct Reply {
     signed: Option<(u16, Integrity)>,
 }
 
+impl Reply {
+    /// The length of an unsigned error answer: header, ERROR-CODE, FINGERPRINT.
+    pub const UNSIGNED_LEN: usize = 36;
+
+    /// 401 to a request whose USERNAME is nobody's.
+    pub fn unknown_user(base: BaseId, destination: SocketAddr, message: Message<'_>) -> Self {
+        let answer = Answer::Error { code: 401, unknown: None };
+        Self { base, destination, id: message.transaction_id(), answer, signed: None }
+    }
+}
+
 /// What a request is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
