@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use crate::credentials::Ufrag;
 use crate::io::Transport;
 
-pub use foundation::Foundation;
+pub use address::LocalPreference;
+pub use foundation::{Foundation, FoundationAllocator};
 
 /// Where a candidate's address was learnt (RFC 8445 §5.1.1, §7.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
