@@ -1,6 +1,7 @@
 //! Candidate lines: those of other implementations, and hostile ones (RFC 8839 §5.1, RFC 6544 §4.5).
 
 #[path = "../fuzz/bodies/candidate.rs"]
+#[expect(unreachable_pub, reason = "the fuzz target calls it from another crate")]
 mod bodies;
 
 use std::net::SocketAddr;

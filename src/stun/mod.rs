@@ -3,9 +3,11 @@
 pub mod attributes;
 pub mod auth;
 pub mod codec;
+pub mod error_code;
 pub mod transaction;
 pub mod uri;
 pub mod wire;
 
 pub use auth::{Key, Verified};
+pub use error_code::{ErrorCode, code};
 pub use wire::{Attributes, Class, Message, Method, Plain, TransactionId, Writer};

@@ -372,6 +372,12 @@ impl<'a> Attributes<'a> {
         read_address(self.find(kind)?, mask)
     }
 
+    /// Each address of this type that is XORed, in order; `None` stands for a malformed one.
+    pub fn xor_addresses(&self, kind: u16) -> impl Iterator<Item = Option<SocketAddr>> + use<'a> {
+        let mask: Option<[u8; 16]> = self.raw.get(4..HEADER).and_then(|mask| mask.try_into().ok());
+        self.iter().filter(move |(found, _)| *found == kind).map(move |(_, value)| read_address(value, mask?))
+    }
+
     /// An address in clear (RFC 8489 §14.1).
     pub fn address(&self, kind: u16) -> Option<SocketAddr> {
         read_address(self.find(kind)?, [0; 16])
@@ -431,24 +437,25 @@ fn join_type(class: Class, Method(method): Method) -> u16 {
     class | method & 0x000F | (method & 0x0070) << 1 | (method & 0x0F80) << 2
 }
 
-/// The caller's buffer is too small for the message: a bug of the caller, who owes 1280 bytes.
+/// The message cannot be written: the buffer is too small (the caller owes 1280 bytes), or a value is longer than
+/// its attribute allows. A bug of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the buffer is too small for the message")]
+#[error("the buffer is too small for the message, or a value too long for its attribute")]
 pub struct BufferTooSmall;
 
-/// Writes one message front to back into the caller's buffer. A buffer that is too small shows in
+/// Writes one message front to back into the caller's buffer. What cannot be written shows in
 /// [`Writer::finish`] only, so that a message reads as one row of calls.
 #[derive(Debug)]
 pub struct Writer<'b> {
     buf: &'b mut [u8],
     at: usize,
-    overflow: bool,
+    refused: bool,
 }
 
 impl<'b> Writer<'b> {
     /// Starts a message.
     pub fn new(buf: &'b mut [u8], class: Class, method: Method, id: TransactionId) -> Self {
-        let mut writer = Self { buf, at: 0, overflow: false };
+        let mut writer = Self { buf, at: 0, refused: false };
         writer.bytes(&join_type(class, method).to_be_bytes());
         writer.bytes(&[0, 0]);
         writer.bytes(&MAGIC_COOKIE.to_be_bytes());
@@ -462,7 +469,7 @@ impl<'b> Writer<'b> {
         self.bytes(&(value.len() as u16).to_be_bytes());
         self.bytes(value);
         self.bytes([0; 3].get(..padded(value.len()) - value.len()).unwrap_or_default());
-        self.overflow |= value.len() > usize::from(u16::MAX);
+        self.refused |= value.len() > usize::from(u16::MAX);
         self
     }
 
@@ -509,7 +516,7 @@ impl<'b> Writer<'b> {
 
     /// Adds FINGERPRINT (RFC 8489 §14.7). Nothing may follow.
     pub fn fingerprint(&mut self) -> &mut Self {
-        self.set_length(self.at + 8 - HEADER);
+        self.set_length((self.at + 8).saturating_sub(HEADER));
         let crc = crc32fast::hash(self.written()) ^ FINGERPRINT_XOR;
         self.put_u32(attr::FINGERPRINT, crc)
     }
@@ -520,11 +527,17 @@ impl<'b> Writer<'b> {
     /// [`BufferTooSmall`].
     pub fn finish(mut self) -> Result<&'b [u8], BufferTooSmall> {
         self.set_length(self.at.saturating_sub(HEADER));
-        if self.overflow || self.at > HEADER + usize::from(u16::MAX) {
+        if self.refused || self.at > HEADER + usize::from(u16::MAX) {
             return Err(BufferTooSmall);
         }
         let Self { buf, at, .. } = self;
         buf.get(..at).ok_or(BufferTooSmall)
+    }
+
+    /// Makes [`Writer::finish`] fail.
+    pub(super) fn refuse(&mut self) -> &mut Self {
+        self.refused = true;
+        self
     }
 
     /// What was written so far.
@@ -543,11 +556,11 @@ impl<'b> Writer<'b> {
     /// Appends attributes that are encoded and padded already.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         match self.buf.get_mut(self.at..self.at + bytes.len()) {
-            Some(room) if !self.overflow => {
+            Some(room) if !self.refused => {
                 room.copy_from_slice(bytes);
                 self.at += bytes.len();
             }
-            _ => self.overflow = true,
+            _ => self.refused = true,
         }
     }
 }
