@@ -37,11 +37,23 @@ pub struct ParseError {
     pub field: &'static str,
     /// What is wrong with it.
     pub problem: String,
+    unsupported: bool,
 }
 
 impl ParseError {
     pub(crate) fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self { field, problem: problem.into() }
+        Self { field, problem: problem.into(), unsupported: false }
+    }
+
+    /// Well-formed, but of a kind that is not known here.
+    pub(crate) fn unsupported(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into(), unsupported: true }
+    }
+
+    /// True if the text is well-formed but of a kind that floe does not know, such as another transport
+    /// protocol: ignore this one and take the others (RFC 8839 §5.1). False if the text is malformed.
+    pub fn is_unsupported(&self) -> bool {
+        self.unsupported
     }
 }
 

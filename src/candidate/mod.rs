@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use crate::credentials::Ufrag;
 use crate::io::Transport;
 
-pub use foundation::Foundation;
+pub use address::LocalPreference;
+pub use foundation::{Foundation, FoundationAllocator};
 
 /// A base (RFC 8445 §4): the transport address that an agent sends from for a candidate. The number is the agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
