@@ -6,12 +6,12 @@ use floe::stun::{Attributes, Class, Key, Message};
 use bytecodec::{DecodeExt as _, EncodeExt as _};
 use stun_codec::rfc5245::attributes::{IceControlled, IceControlling, Priority, UseCandidate};
 use stun_codec::rfc5389::attributes::{
-    ErrorCode, Fingerprint, MappedAddress, MessageIntegrity, Nonce, Realm, Software, UnknownAttributes, Username,
-    XorMappedAddress,
+    ErrorCode, Fingerprint, MappedAddress, MessageIntegrity, Nonce, Realm, Software, UnknownAttributes,
+    Username, XorMappedAddress,
 };
 use stun_codec::rfc5766::attributes::{
-    ChannelNumber, Data, DontFragment, EvenPort, Lifetime, RequestedTransport, ReservationToken, XorPeerAddress,
-    XorRelayAddress,
+    ChannelNumber, Data, DontFragment, EvenPort, Lifetime, RequestedTransport, ReservationToken,
+    XorPeerAddress, XorRelayAddress,
 };
 use stun_codec::rfc5780::attributes::{OtherAddress, ResponseOrigin};
 use stun_codec::rfc8656::attributes::RequestedAddressFamily;
@@ -22,38 +22,69 @@ stun_codec::define_attribute_enums!(
     KnownDecoder,
     KnownEncoder,
     [
-        MappedAddress, Username, MessageIntegrity, ErrorCode, UnknownAttributes, Realm, Nonce, XorMappedAddress,
-        Software, Fingerprint, ChannelNumber, Lifetime, XorPeerAddress, Data, XorRelayAddress, EvenPort,
-        RequestedTransport, DontFragment, ReservationToken, Priority, UseCandidate, IceControlled, IceControlling,
-        ResponseOrigin, OtherAddress, RequestedAddressFamily
+        MappedAddress,
+        Username,
+        MessageIntegrity,
+        ErrorCode,
+        UnknownAttributes,
+        Realm,
+        Nonce,
+        XorMappedAddress,
+        Software,
+        Fingerprint,
+        ChannelNumber,
+        Lifetime,
+        XorPeerAddress,
+        Data,
+        XorRelayAddress,
+        EvenPort,
+        RequestedTransport,
+        DontFragment,
+        ReservationToken,
+        Priority,
+        UseCandidate,
+        IceControlled,
+        IceControlling,
+        ResponseOrigin,
+        OtherAddress,
+        RequestedAddressFamily
     ]
 );
 
 /// Reads everything that can be read of any bytes: nothing may panic.
-pub fn read_everything(datagram: &[u8]) {
+pub(crate) fn read_everything(datagram: &[u8]) {
     let Ok(message) = Message::parse(datagram) else { return };
     let _ = message.username();
     let _ = message.verify(&Key::short_term("VOkJxbRl1RmTxUk/WvJxBt"));
     let attributes = message.plain().attributes();
     assert!(attributes.iter().count() <= floe::stun::wire::MAX_ATTRIBUTES);
     for (kind, _) in attributes.iter() {
-        let _ = (attributes.u32(kind), attributes.u64(kind), attributes.address(kind), attributes.xor_address(kind));
+        let _ = (
+            attributes.u32(kind),
+            attributes.u64(kind),
+            attributes.address(kind),
+            attributes.xor_address(kind),
+        );
     }
     let _ = (attributes.error_code(), attributes.unknown_attributes(), attributes.software());
-    let _ = (attributes.realm(), attributes.nonce().map(|nonce| floe::stun::nonce::SecurityFeatures::of(&nonce)));
+    let _ =
+        (attributes.realm(), attributes.nonce().map(|nonce| floe::stun::nonce::SecurityFeatures::of(&nonce)));
     let _ = (attributes.lifetime(), attributes.channel_number(), attributes.requested_transport());
     let _ = (attributes.requested_address_family(), attributes.additional_address_family());
     let _ = (attributes.even_port(), attributes.has_dont_fragment(), attributes.reservation_token());
     let _ = (attributes.peer_addresses().count(), attributes.relayed_addresses().count());
     let _ = (attributes.data(), attributes.alternate_server(), attributes.userhash());
-    let _ = (attributes.password_algorithms().map(|list| list.supported().count()), attributes.password_algorithm());
+    let _ = (
+        attributes.password_algorithms().map(|list| list.supported().count()),
+        attributes.password_algorithm(),
+    );
     let _ = (attributes.change_request(), attributes.response_port(), attributes.address_error());
     assert!(attributes.unknown_required(&[]).count() <= floe::stun::wire::MAX_ATTRIBUTES);
 }
 
 /// Who took the datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub(crate) enum Taken {
     Both,
     OnlyByFloe,
     OnlyByStunCodec(Malformed),
@@ -62,7 +93,7 @@ pub enum Taken {
 
 /// Reads a datagram twice, by floe and by stun_codec, and panics where the two contradict each other. What
 /// stun_codec refuses for a value that floe reads leniently, or not at all, is no contradiction.
-pub fn read_twice(datagram: &[u8]) -> Taken {
+pub(crate) fn read_twice(datagram: &[u8]) -> Taken {
     // stun_codec's work is cubic in the number of integrity attributes.
     let datagram = &datagram[..datagram.len().min(600)];
     let ours = Message::parse(datagram);
@@ -122,12 +153,17 @@ fn compare(ours: &Message<'_>, theirs: &stun_codec::Message<Known>) {
     same!(ErrorCode, |a| a.error_code().map(|e| (e.code, e.reason.into_owned())), |t| {
         (t.code(), t.reason_phrase().to_owned())
     });
-    same!(UnknownAttributes, |a| a.unknown_attributes(), |t| t.unknowns().iter().map(|u| u.as_u16()).collect());
+    same!(UnknownAttributes, |a| a.unknown_attributes(), |t| t
+        .unknowns()
+        .iter()
+        .map(|u| u.as_u16())
+        .collect());
     same!(ChannelNumber, |a| a.channel_number(), |t| t.value());
     same!(Lifetime, |a| a.lifetime(), |t| t.lifetime());
     same!(RequestedTransport, |a| a.requested_transport(), |t| t.protocol());
     same!(ReservationToken, |a| a.reservation_token(), |t| t.token());
-    same!(EvenPort, |a| a.even_port().map(|e| e == floe::stun::codec::EvenPort::EvenAndNext), |t| t.is_requested());
+    same!(EvenPort, |a| a.even_port().map(|e| e == floe::stun::codec::EvenPort::EvenAndNext), |t| t
+        .is_requested());
     same!(DontFragment, |a| Some(a.has_dont_fragment()), |_| true);
     same!(Priority, |a| a.u32(0x0024), |t| t.prio());
     same!(UseCandidate, |a| Some(a.has(0x0025)), |_| true);

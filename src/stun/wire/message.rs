@@ -166,9 +166,9 @@ impl<'a> Message<'a> {
         self.integrity.is_some() || self.integrity_sha256.is_some()
     }
 
-    /// USERNAME, to find the key with. It is unverified.
+    /// USERNAME, to find the key with. It is unverified; above 763 bytes it is no username (RFC 8489 §14.3).
     pub fn username(&self) -> Option<&'a [u8]> {
-        self.attributes().find(attr::USERNAME)
+        self.attributes().find(attr::USERNAME).filter(|username| username.len() <= 763)
     }
 
     /// Reads it without verification, for what the RFCs leave without integrity. The caller has matched the

@@ -18,11 +18,10 @@ fn repeated(attribute: &[u8], bytes: usize) -> Vec<u8> {
     attribute.repeat(bytes / attribute.len())
 }
 
-/// The three attacks: what to repeat.
+/// What an attacker repeats.
 fn floods() -> [Vec<u8>; 3] {
     let mut integrity = vec![0x00, 0x08, 0x00, 0x14];
     integrity.extend([0; 20]);
-    // Each one valid for what precedes it is dearest to compute for the attacker, and no dearer for us.
     let fingerprint = vec![0x80, 0x28, 0x00, 0x04, 0, 0, 0, 0];
     let empty = vec![0xC0, 0x00, 0x00, 0x00];
     [integrity, fingerprint, empty]
