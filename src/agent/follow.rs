@@ -1,18 +1,18 @@
 //! An owner's outcome reaches the next owner: one can read here how data flows through the agent.
 
+use super::Agent;
 use super::bases::Via;
 use super::event::{Event, Reason, ServerProblem};
 use super::output::Intent;
 use super::path::Path;
 use super::relays::RelayId;
 use super::state::State;
-use super::Agent;
 use crate::checks::checklist::ChecklistState;
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
 use crate::consent::Consent;
 use crate::io::ComponentId;
-use crate::time::{Duration, Instant, Timer};
+use crate::time::Instant;
 use crate::turn;
 use crate::turn::data::Framing;
 
@@ -68,12 +68,13 @@ impl Agent {
     pub(super) fn follow_selected(&mut self, now: Instant, id: PairId) {
         let Some(pair) = self.checks.pair(id) else { return };
         let (component, base, peer) = (pair.component, pair.base, pair.destination);
-        let local = pair.valid.and_then(|local| self.checks.local(local)).map(|local| local.candidate.clone());
+        let local =
+            pair.valid.and_then(|local| self.checks.local(local)).map(|local| local.candidate.clone());
         let remote = self.checks.remote(pair.remote).map(|remote| remote.candidate.clone());
-        self.follow_paths(now);
         if let (Some(local), Some(remote)) = (local, remote) {
             self.events.push_back(Event::Selected { component, local, remote });
         }
+        self.follow_paths(now);
         // RFC 8445 §12.1: a selected relay gets a channel.
         if let Some(Via::Relay(relay)) = self.bases.get(base).map(|base| base.via) {
             if let Some(relay) = self.relays.get_mut(relay) {
@@ -87,7 +88,8 @@ impl Agent {
     pub(super) fn follow_paths(&mut self, now: Instant) {
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
-            let list = self.checks.checklist(component.stream).and_then(|list| list.component(component.component));
+            let list =
+                self.checks.checklist(component.stream).and_then(|list| list.component(component.component));
             let usable = list.and_then(crate::checks::checklist::Component::usable);
             let pair = usable.filter(|_| !self.flows[index].lost);
             let path = pair.and_then(|pair| self.path_of(pair));
@@ -181,7 +183,8 @@ impl Agent {
     /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1).
     pub(super) fn free_unselected(&mut self, now: Instant) {
         self.gatherer.conclude();
-        let used: Vec<_> = self.flows.iter().filter_map(|flow| Some(self.checks.pair(flow.pair?)?.base)).collect();
+        let used: Vec<_> =
+            self.flows.iter().filter_map(|flow| Some(self.checks.pair(flow.pair?)?.base)).collect();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id)
                 && relay.base.is_none_or(|base| !used.contains(&base))

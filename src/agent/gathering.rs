@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
+use super::Agent;
 use super::bases::{Base, MAX_BASES, Via};
 use super::config::Policy;
 use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Relay, RelayId};
 use super::state::State;
-use super::Agent;
-use crate::candidate::address::is_unicast;
+use crate::candidate::address::can_be_base;
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType};
 use crate::checks::Permission;
@@ -36,7 +36,7 @@ impl Agent {
         if local.ip().is_unspecified() || local.port() == 0 {
             return Err(AddSocketError::NotConcrete(local));
         }
-        if !is_unicast(local.ip()) {
+        if !can_be_base(local.ip()) {
             return Err(AddSocketError::NotUnicast(local));
         }
         if self.bases.of_socket(id, local.ip()).is_some() {
@@ -71,7 +71,8 @@ impl Agent {
 
     fn ask_servers(&mut self, id: BaseId, base: &Base) {
         let reachable = |server: SocketAddr| {
-            server.is_ipv4() == base.addr.is_ipv4() && (!base.addr.ip().is_loopback() || server.ip().is_loopback())
+            server.is_ipv4() == base.addr.is_ipv4()
+                && (!base.addr.ip().is_loopback() || server.ip().is_loopback())
         };
         if self.config.policy == Policy::All {
             for (number, addr) in self.config.stun_servers.iter().enumerate() {
@@ -97,7 +98,8 @@ impl Agent {
 
     /// Forgets a socket: pairs from it are gone, and so is a path that used it.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
-        let gone: Vec<_> = self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
+        let gone: Vec<_> =
+            self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);
             self.checks.remove_base(base);
@@ -122,7 +124,11 @@ impl Agent {
         match found {
             Found::Mapped(query, mapped) => self.add_reflexive(query.base, mapped, query.addr),
             Found::Refused(query, code, reason) => {
-                self.server_problem(ServerId(query.server), query.base, ServerProblem::Error { code, reason });
+                self.server_problem(
+                    ServerId(query.server),
+                    query.base,
+                    ServerProblem::Error { code, reason },
+                );
             }
             Found::Incomplete(query) => {
                 let problem = ServerProblem::Incomplete("a mapped address");
@@ -144,8 +150,16 @@ impl Agent {
     }
 
     /// A TURN server allocated a relayed transport address.
-    pub(super) fn add_relayed(&mut self, now: Instant, relay: RelayId, relayed: SocketAddr, mapped: SocketAddr) {
-        let Some((from, server)) = self.relays.get(relay).map(|relay| (relay.from, relay.server_addr)) else { return };
+    pub(super) fn add_relayed(
+        &mut self,
+        now: Instant,
+        relay: RelayId,
+        relayed: SocketAddr,
+        mapped: SocketAddr,
+    ) {
+        let Some((from, server)) = self.relays.get(relay).map(|relay| (relay.from, relay.server_addr)) else {
+            return;
+        };
         let Some(host) = self.bases.get(from).copied() else { return };
         self.add_reflexive(from, mapped, server);
         // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
@@ -158,12 +172,12 @@ impl Agent {
         if let Some(relay) = self.relays.get_mut(relay) {
             relay.base = Some(id);
         }
-        let related = match self.config.policy {
+        let hint = match self.config.policy {
             Policy::All => mapped,
             // RFC 8828: a relay-only agent hides where it is.
             Policy::Relay => SocketAddr::new(unspecified(relayed), 9),
         };
-        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), Some(related));
+        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), Some(hint));
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_base(id, base.component, candidate, Permission::Needed);
         self.ask_permissions(now);
@@ -197,8 +211,12 @@ impl Agent {
         server: Option<SocketAddr>,
         related: Option<SocketAddr>,
     ) -> Candidate {
-        let foundation =
-            self.foundations.foundation(kind, base.addr.ip(), server.map(|server| server.ip()), Transport::Udp);
+        let foundation = self.foundations.foundation(
+            kind,
+            base.addr.ip(),
+            server.map(|server| server.ip()),
+            Transport::Udp,
+        );
         let priority = candidate_priority(kind, base.preference, base.component.component);
         Candidate::udp(foundation, base.component.component, priority, addr, kind, related)
     }

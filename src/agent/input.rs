@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use super::Agent;
 use super::bases::Via;
 use super::config::Answer;
 use super::event::{Input, Received};
 use super::output::Intent;
-use super::Agent;
 use crate::candidate::BaseId;
 use crate::checks::respond::{Reply, Verdict};
 use crate::io::Datagram;
@@ -28,7 +28,9 @@ impl Agent {
     }
 
     fn handle_datagram<'a>(&mut self, now: Instant, datagram: &Datagram<'a>) -> Received<'a> {
-        let Some(base) = self.bases.of_socket(datagram.socket, datagram.local) else { return Received::Unclaimed };
+        let Some(base) = self.bases.of_socket(datagram.socket, datagram.local) else {
+            return Received::Unclaimed;
+        };
         let Some(relay) = self.relays.of_server(base, datagram.source) else {
             return self.handle_payload(now, base, datagram.source, datagram.payload);
         };
@@ -41,15 +43,23 @@ impl Agent {
             turn::Received::Consumed => Received::Consumed,
             // The same server may be asked as a STUN server, and may host the peer's relay.
             turn::Received::Unclaimed => self.handle_payload(now, base, datagram.source, datagram.payload),
-            turn::Received::Data { peer, payload } => match self.relays.get(relay).and_then(|relay| relay.base) {
-                Some(base) => self.handle_payload(now, base, peer, payload),
-                None => Received::Consumed,
-            },
+            turn::Received::Data { peer, payload } => {
+                match self.relays.get(relay).and_then(|relay| relay.base) {
+                    Some(base) => self.handle_payload(now, base, peer, payload),
+                    None => Received::Consumed,
+                }
+            }
         }
     }
 
     /// A payload that `source` sent to `base`, free of any TURN header.
-    fn handle_payload<'a>(&mut self, now: Instant, base: BaseId, source: SocketAddr, payload: &'a [u8]) -> Received<'a> {
+    fn handle_payload<'a>(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        payload: &'a [u8],
+    ) -> Received<'a> {
         if self.is_over() {
             return Received::Unclaimed;
         }
@@ -83,7 +93,13 @@ impl Agent {
         }
     }
 
-    fn handle_request(&mut self, now: Instant, base: BaseId, source: SocketAddr, message: Message<'_>) -> Received<'static> {
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Received<'static> {
         let Some(entry) = self.bases.get(base) else { return Received::Unclaimed };
         let hidden = entry.via == Via::Socket && self.config.policy == super::Policy::Relay;
         if !message.has_fingerprint() || hidden {
@@ -94,7 +110,9 @@ impl Agent {
         match self.checks.handle_request(base, component, source, message) {
             Verdict::Stranger => match self.config.unauthenticated {
                 Answer::Silent => return Received::Unclaimed,
-                Answer::Limited => self.answer_stranger(now, Reply::unknown_user(base, source, message), message),
+                Answer::Limited => {
+                    self.answer_stranger(now, Reply::unknown_user(base, source, message), message);
+                }
             },
             Verdict::Unauthenticated(reply) => self.answer_stranger(now, reply, message),
             Verdict::Refused(reply) => self.intents.push(Intent::Reply(reply)),
@@ -125,7 +143,13 @@ impl Agent {
         }
     }
 
-    fn handle_answer(&mut self, now: Instant, base: BaseId, source: SocketAddr, message: Message<'_>) -> Received<'static> {
+    fn handle_answer(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Received<'static> {
         let id = message.transaction_id();
         if self.checks.has_transaction(id) {
             let outcome = self.checks.handle_answer(now, base, source, message);
@@ -145,7 +169,14 @@ impl Agent {
     }
 
     /// RFC 7675 §5.1: authenticated, from the address that was asked, and no error.
-    fn handle_consent(&mut self, now: Instant, index: usize, base: BaseId, source: SocketAddr, message: Message<'_>) {
+    fn handle_consent(
+        &mut self,
+        now: Instant,
+        index: usize,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) {
         let flow = &mut self.flows[index];
         let asked = flow.pair.and_then(|pair| self.checks.pair(pair));
         let right = asked.is_some_and(|pair| (pair.base, pair.destination) == (base, source));
@@ -160,7 +191,9 @@ impl Agent {
                     self.checks.note_consent(now, pair, rtt);
                 }
             }
-            _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => consent.revoke(now),
+            _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {
+                consent.revoke(now);
+            }
             _ => {}
         }
     }

@@ -25,6 +25,9 @@ mod signals;
 pub mod state;
 mod tick;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 
 use crate::candidate::address::LocalPreference;

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use super::Agent;
 use super::bases::Via;
 use super::event::Output;
 use super::relays::RelayId;
-use super::Agent;
 use crate::candidate::BaseId;
 use crate::checks::respond::Reply;
 use crate::gather::{Gatherer, Query};
@@ -100,11 +100,15 @@ impl Agent {
             let body = HEADROOM..buf.len() - TAILROOM;
             let room = &mut buf[body];
             let addressed = match intent {
-                Intent::Check(id) => self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len)),
+                Intent::Check(id) => {
+                    self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len))
+                }
                 Intent::Reply(reply) => {
                     self.checks.write_reply(&reply, room).map(|len| (reply.base, reply.destination, len))
                 }
-                Intent::Query(id) => self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len)),
+                Intent::Query(id) => {
+                    self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
+                }
                 Intent::Keepalive(query) => {
                     Gatherer::write_keepalive(room, &mut self.rng).map(|len| (query.base, query.addr, len))
                 }
@@ -125,7 +129,12 @@ impl Agent {
         None
     }
 
-    fn write_consent(&mut self, index: usize, id: TransactionId, room: &mut [u8]) -> Option<(BaseId, SocketAddr, usize)> {
+    fn write_consent(
+        &mut self,
+        index: usize,
+        id: TransactionId,
+        room: &mut [u8],
+    ) -> Option<(BaseId, SocketAddr, usize)> {
         let pair = self.flows.get(index)?.pair?;
         let check = self.checks.check_of(pair)?;
         let to = self.checks.write_request(id, &check.without_nomination(), room)?;
@@ -134,13 +143,9 @@ impl Agent {
 
     fn write_relay(&mut self, id: RelayId, room: &mut [u8]) -> Option<(BaseId, SocketAddr, usize)> {
         let relay = self.relays.get_mut(id)?;
-        match relay.client.write_transmit(room) {
-            Some(len) => Some((relay.from, relay.server_addr, len)),
-            None => {
-                relay.queued = false;
-                None
-            }
-        }
+        let written = relay.client.write_transmit(room);
+        relay.queued = written.is_some();
+        written.map(|len| (relay.from, relay.server_addr, len))
     }
 
     /// Frames the message that lies at `HEADROOM` for its base: as it is, or through the relay.

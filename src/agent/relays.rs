@@ -76,7 +76,9 @@ impl Relays {
     /// The next client that has a transaction to begin.
     pub(super) fn next_for_slot(&mut self) -> Option<RelayId> {
         let count = self.list.len();
-        let next = (0..count).map(|offset| (self.turn + offset) % count).find(|at| self.list[*at].client.wants_slot())?;
+        let next = (0..count)
+            .map(|offset| (self.turn + offset) % count)
+            .find(|at| self.list[*at].client.wants_slot())?;
         self.turn = next + 1;
         Some(RelayId(next as u16))
     }

@@ -1,19 +1,19 @@
 //! Signaling: what this agent tells about itself, and what the peer says.
 
-use super::state::State;
-use super::event::Event;
 use super::Agent;
-use crate::candidate::address::is_checkable_remote;
+use super::bases::Via;
+use super::event::Event;
+use super::state::State;
+use crate::candidate::address::{Loopback, is_checkable_remote};
 use crate::candidate::{Address, Candidate};
-use crate::checks::set::MAX_REMOTES;
 use crate::checks::Permission;
+use crate::checks::set::MAX_REMOTES;
 use crate::credentials::Credentials;
 use crate::error::SignalError;
 use crate::io::{ComponentId, Transport};
 use crate::signal::{Signal, What};
 use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
-use super::bases::Via;
 
 /// The Ta that need not be proposed (RFC 8445 §14.2).
 const DEFAULT_TA: Duration = Duration::from_millis(50);
@@ -21,7 +21,8 @@ const DEFAULT_TA: Duration = Duration::from_millis(50);
 impl Agent {
     pub(super) fn signal_credentials(&mut self) {
         for (stream, checklist) in self.checks.checklists().iter().enumerate() {
-            let mut credentials = Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
+            let mut credentials =
+                Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
             credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
             credentials.options = vec!["ice2".into(), "trickle".into()];
             let mut signal = Signal::new(stream as u16, What::Credentials(credentials));
@@ -73,7 +74,12 @@ impl Agent {
         }
     }
 
-    fn take_credentials(&mut self, now: Instant, stream: u16, credentials: Credentials) -> Result<(), SignalError> {
+    fn take_credentials(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        credentials: Credentials,
+    ) -> Result<(), SignalError> {
         if credentials.lite {
             return Err(SignalError::Unsupported("a lite peer"));
         }
@@ -99,7 +105,8 @@ impl Agent {
             return Err(SignalError::Unsupported("a candidate whose address is a name"));
         };
         let has_loopback = self.bases.iter().any(|(_, base)| base.addr.ip().is_loopback());
-        if !is_checkable_remote(addr, has_loopback) {
+        let loopback = if has_loopback { Loopback::Accepted } else { Loopback::Refused };
+        if !is_checkable_remote(addr, loopback) {
             return Err(SignalError::Address(addr));
         }
         let bases = &self.bases;

@@ -1,9 +1,9 @@
 //! What a timeout does, and who gets the slot of this Ta.
 
+use super::Agent;
 use super::event::{Reason, ServerId, ServerProblem};
 use super::output::Intent;
 use super::state::State;
-use super::Agent;
 use crate::checks::request::Timeout;
 use crate::consent;
 use crate::gather;
@@ -74,7 +74,8 @@ impl Agent {
 
     fn run_consent(&mut self, now: Instant) {
         for index in 0..self.flows.len() {
-            let due = self.flows[index].consent.as_mut().and_then(|consent| consent.poll_due(now, &mut self.rng));
+            let due =
+                self.flows[index].consent.as_mut().and_then(|consent| consent.poll_due(now, &mut self.rng));
             match due {
                 Some(consent::Due::Request(id)) => self.intents.push(Intent::Consent(index, id)),
                 Some(consent::Due::Expired) => self.follow_expiry(now, index),
@@ -96,12 +97,8 @@ impl Agent {
         }
         let checks_first = self.checks.has_triggered() || self.turn_of_checks;
         self.turn_of_checks = !checks_first;
-        let used = if checks_first {
-            self.slot_for_check(now) || self.slot_for_gathering(now)
-        } else {
-            self.slot_for_gathering(now) || self.slot_for_check(now)
-        };
-        if !used {
+        let used = checks_first && self.slot_for_check(now);
+        if !used && !self.slot_for_gathering(now) && !self.slot_for_check(now) {
             self.pacer.give_back(now);
         }
     }
@@ -124,7 +121,8 @@ impl Agent {
     }
 
     fn wants_slot(&self) -> bool {
-        !self.is_over() && (self.checks.wants_slot() || self.relays.wants_slot() || self.gatherer.wants_slot())
+        !self.is_over()
+            && (self.checks.wants_slot() || self.relays.wants_slot() || self.gatherer.wants_slot())
     }
 
     /// When the next thing is due.

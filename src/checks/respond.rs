@@ -152,20 +152,12 @@ impl ChecklistSet {
         request: &Verified<'_>,
     ) -> Option<Learnt> {
         let nominates = request.attributes().has(attr::USE_CANDIDATE) && self.roles.role == Role::Controlled;
-        let mut new_remote = None;
+        let known = self.remotes.len();
         let id = match self.pair_of(base, source) {
             Some(id) => id,
-            None => {
-                let known = self.remotes.len();
-                let remote = self.learn_remote(component, source, priority)?;
-                new_remote = (self.remotes.len() > known).then_some(remote);
-                let id = self.insert_pair(base, remote, Permission::Granted)?;
-                if self.pair(id)?.state == PairState::Frozen {
-                    self.set_state(id, PairState::Waiting);
-                }
-                id
-            }
+            None => self.learn_pair(base, component, source, priority)?,
         };
+        let new_remote = (self.remotes.len() > known).then_some(RemoteId(known as u16));
         let pair = self.pair_mut(id)?;
         pair.authenticated = true;
         pair.blocked = false;
@@ -194,6 +186,22 @@ impl ChecklistSet {
             return None;
         }
         Some(Learnt { pair: id, new_remote, selected })
+    }
+
+    /// The pair of an address that was never heard of (RFC 8445 §7.3.1.3).
+    fn learn_pair(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        source: SocketAddr,
+        priority: u32,
+    ) -> Option<PairId> {
+        let remote = self.learn_remote(component, source, priority)?;
+        let id = self.insert_pair(base, remote, Permission::Granted)?;
+        if self.pair(id)?.state == PairState::Frozen {
+            self.set_state(id, PairState::Waiting);
+        }
+        Some(id)
     }
 
     /// The triggered check of RFC 8445 §7.3.1.4.
