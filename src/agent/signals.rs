@@ -14,6 +14,7 @@ use crate::io::{ComponentId, Transport};
 use crate::signal::{Signal, What};
 use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
+use crate::trace::Side;
 
 /// The Ta that need not be proposed (RFC 8445 §14.2).
 const DEFAULT_TA: Duration = Duration::from_millis(50);
@@ -36,6 +37,7 @@ impl Agent {
     /// # Errors
     /// [`SignalError`] says why it was not taken; the session goes on without it.
     pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
+        self.now = now;
         let result = self.take_signal(now, signal);
         if result.is_err() {
             self.stats.signals_refused += 1;
@@ -109,6 +111,7 @@ impl Agent {
         if !is_checkable_remote(addr, loopback) {
             return Err(SignalError::Address(addr));
         }
+        self.record_candidate(now, Side::Remote, &candidate);
         let bases = &self.bases;
         let permission = |base| match bases.get(base).map(|base| base.via) {
             Some(Via::Relay(_)) => Permission::Needed,
@@ -143,6 +146,7 @@ impl Agent {
             return;
         }
         self.state = state;
+        self.record_state(now, state);
         self.events.push_back(Event::State(state));
         match state {
             State::Completed => {
