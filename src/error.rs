@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::io::SocketId;
+use crate::io::{ComponentId, SocketId};
 
 /// A ufrag or pwd that RFC 8839 §5.4 does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +70,9 @@ pub enum AddSocketError {
     /// Multicast and the like.
     #[error("{0} cannot be the base of a candidate")]
     NotUnicast(SocketAddr),
+    /// A component that the configuration does not have.
+    #[error("{0:?} is not a component of this agent")]
+    UnknownComponent(ComponentId),
     /// The limit on local candidates.
     #[error("the limit of {0} bases is reached")]
     TooMany(usize),
