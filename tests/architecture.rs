@@ -51,20 +51,20 @@ struct Source<'a> {
     file: &'a str,
     code: String,
     /// Whether a line (from 0) belongs to an item under `#[cfg(test)]`.
-    test: Vec<bool>,
+    in_test: Vec<bool>,
 }
 
 impl<'a> Source<'a> {
     fn new(file: &'a str, text: &str) -> Self {
         let code = blank(text);
         let all = file.ends_with("/tests.rs") || file.contains("/tests/");
-        let mut test = vec![all; code.lines().count()];
+        let mut in_test = vec![all; code.lines().count()];
         for (start, _) in code.match_indices("#[cfg(test)]") {
             let first = line_of(&code, start);
             let last = line_of(&code, item_end(&code, start + "#[cfg(test)]".len()));
-            test[first..=last].fill(true);
+            in_test[first..=last].fill(true);
         }
-        Self { file, code, test }
+        Self { file, code, in_test }
     }
 
     fn fault(&self, line: usize, rule: String) -> Fault {
@@ -101,7 +101,7 @@ impl<'a> Source<'a> {
     /// Some words have an owner. Tests may use them: they prove the owner right.
     fn owned_words(&self) -> Vec<Fault> {
         let mut faults = Vec::new();
-        for (line, code) in self.code.lines().enumerate().filter(|(line, _)| !self.test[*line]) {
+        for (line, code) in self.code.lines().enumerate().filter(|(line, _)| !self.in_test[*line]) {
             for (words, owners) in OWNERS {
                 if owners.iter().any(|o| self.file == *o || (o.ends_with('/') && self.file.starts_with(o))) {
                     continue;
@@ -124,7 +124,7 @@ impl<'a> Source<'a> {
     }
 
     fn length(&self) -> Option<Fault> {
-        let lines = self.test.iter().filter(|test| !**test).count();
+        let lines = self.in_test.iter().filter(|test| !**test).count();
         (lines > LINES).then(|| self.fault(0, format!("{lines} lines, tests aside: more than {LINES}")))
     }
 
