@@ -4,8 +4,9 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
-use super::pair::{BaseId, LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
+use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, MAX_LOCALS, MAX_PAIRS, MAX_REMOTES, Place, Remote};
+use crate::candidate::BaseId;
 use crate::candidate::address::can_pair;
 use crate::candidate::{Candidate, CandidateType, Foundation};
 use crate::io::ComponentId;
@@ -22,12 +23,20 @@ pub enum Permission {
 impl ChecklistSet {
     /// Adds a candidate that is its own base, host or relayed, and pairs it with all remote candidates of its
     /// component. `Permission::Needed` holds ordinary checks back until [`Self::unblock`].
-    pub fn add_base(&mut self, base: BaseId, component: ComponentId, candidate: Candidate, permission: Permission) {
+    pub fn add_base(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        candidate: Candidate,
+        permission: Permission,
+    ) {
         let Some(local) = self.add_local(base, component, candidate) else { return };
         self.bases.insert(base, local);
         for index in 0..self.remotes.len() {
             let remote = RemoteId(index as u16);
-            if self.remotes[index].component == component && self.insert_pair(base, remote, permission).is_some() {
+            if self.remotes[index].component == component
+                && self.insert_pair(base, remote, permission).is_some()
+            {
                 self.limit_pairs();
             }
         }
@@ -44,7 +53,12 @@ impl ChecklistSet {
         self.locals.iter().any(|local| local.base == base && local.candidate.address.socket() == Some(addr))
     }
 
-    pub(super) fn add_local(&mut self, base: BaseId, component: ComponentId, candidate: Candidate) -> Option<LocalId> {
+    pub(super) fn add_local(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        candidate: Candidate,
+    ) -> Option<LocalId> {
         if self.locals.len() >= MAX_LOCALS {
             return None;
         }
@@ -74,7 +88,8 @@ impl ChecklistSet {
         candidate: Candidate,
         permission: impl Fn(BaseId) -> Permission,
     ) -> Result<(), usize> {
-        let known = self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr);
+        let known =
+            self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr);
         let id = match known {
             Some(index) => {
                 if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
@@ -97,7 +112,12 @@ impl ChecklistSet {
         Ok(())
     }
 
-    fn push_remote(&mut self, component: ComponentId, addr: SocketAddr, candidate: Candidate) -> Option<RemoteId> {
+    fn push_remote(
+        &mut self,
+        component: ComponentId,
+        addr: SocketAddr,
+        candidate: Candidate,
+    ) -> Option<RemoteId> {
         if self.remotes.len() >= MAX_REMOTES {
             return None;
         }
@@ -107,13 +127,24 @@ impl ChecklistSet {
 
     /// The remote candidate of this address, or a new peer-reflexive one with the PRIORITY of the check that
     /// revealed it (RFC 8445 §7.3.1.3). Its foundation differs from all others.
-    pub(super) fn learn_remote(&mut self, component: ComponentId, addr: SocketAddr, priority: u32) -> Option<RemoteId> {
-        if let Some(index) = self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr) {
+    pub(super) fn learn_remote(
+        &mut self,
+        component: ComponentId,
+        addr: SocketAddr,
+        priority: u32,
+    ) -> Option<RemoteId> {
+        if let Some(index) =
+            self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr)
+        {
             return Some(RemoteId(index as u16));
         }
         let foundation = self.learn_foundation();
         let kind = CandidateType::PeerReflexive;
-        self.push_remote(component, addr, Candidate::udp(foundation, component.component, priority, addr, kind, None))
+        self.push_remote(
+            component,
+            addr,
+            Candidate::udp(foundation, component.component, priority, addr, kind, None),
+        )
     }
 
     /// A foundation that no signalled candidate of either side is likely to have.
@@ -123,7 +154,12 @@ impl ChecklistSet {
     }
 
     /// Forms the pair of a base and a remote candidate, if they fit and it does not exist (RFC 8445 §6.1.2.2).
-    pub(super) fn insert_pair(&mut self, base: BaseId, remote: RemoteId, permission: Permission) -> Option<PairId> {
+    pub(super) fn insert_pair(
+        &mut self,
+        base: BaseId,
+        remote: RemoteId,
+        permission: Permission,
+    ) -> Option<PairId> {
         let local = self.locals.get(usize::from(self.bases.get(&base)?.0))?;
         let far = self.remotes.get(usize::from(remote.0))?;
         let near = local.candidate.address.socket()?;
@@ -175,7 +211,9 @@ impl ChecklistSet {
         while self.by_path.len() > MAX_PAIRS {
             let victim = self
                 .pairs()
-                .filter(|(_, pair)| matches!(pair.state, PairState::Failed | PairState::Frozen | PairState::Waiting))
+                .filter(|(_, pair)| {
+                    matches!(pair.state, PairState::Failed | PairState::Frozen | PairState::Waiting)
+                })
                 .filter(|(_, pair)| !pair.queued)
                 .max_by_key(|(id, pair)| {
                     let size = self.checklist(pair.component.stream).map_or(0, |checklist| checklist.pairs);

@@ -31,7 +31,7 @@ struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     ids: BTreeMap<(Foundation, Foundation), GroupId>,
-    groups: Vec<Group>,
+    list: Vec<Group>,
     /// Those with Frozen pairs and nothing Waiting or In-Progress.
     thawable: BTreeSet<GroupId>,
     /// Waiting and In-Progress pairs of all groups: Num-Waiting + Num-In-Progress of RFC 8445 §14.3.
@@ -41,10 +41,10 @@ pub(super) struct Groups {
 impl Groups {
     /// The group of the combination of a local and a remote foundation (RFC 8445 §6.1.2.6).
     pub(super) fn id(&mut self, local: Foundation, remote: Foundation) -> GroupId {
-        let next = GroupId(self.groups.len() as u16);
+        let next = GroupId(self.list.len() as u16);
         let id = *self.ids.entry((local, remote)).or_insert(next);
         if id == next {
-            self.groups.push(Group::default());
+            self.list.push(Group::default());
         }
         id
     }
@@ -53,7 +53,7 @@ impl Groups {
     /// the foundation succeeded, else Frozen. For pairs that all join before checks begin this gives exactly one
     /// Waiting pair a foundation if the topmost joins first, as RFC 8445 §6.1.2.6 wants.
     pub(super) fn initial_state(&mut self, id: GroupId, rank: Rank) -> PairState {
-        let group = &mut self.groups[usize::from(id.0)];
+        let group = &mut self.list[usize::from(id.0)];
         let topmost = group.top.is_none_or(|top| rank < top);
         if topmost {
             group.top = Some(rank);
@@ -63,7 +63,7 @@ impl Groups {
 
     /// A pair leaves its state, or the checklist.
     pub(super) fn leave(&mut self, id: GroupId, rank: Rank, state: PairState) {
-        let group = &mut self.groups[usize::from(id.0)];
+        let group = &mut self.list[usize::from(id.0)];
         match state {
             PairState::Frozen => {
                 group.frozen.remove(&rank);
@@ -80,7 +80,7 @@ impl Groups {
 
     /// A pair joins in this state.
     pub(super) fn enter(&mut self, id: GroupId, rank: Rank, state: PairState) {
-        let group = &mut self.groups[usize::from(id.0)];
+        let group = &mut self.list[usize::from(id.0)];
         match state {
             PairState::Frozen => {
                 group.frozen.insert(rank);
@@ -96,7 +96,7 @@ impl Groups {
     }
 
     fn note_thawable(&mut self, id: GroupId) {
-        let group = &self.groups[usize::from(id.0)];
+        let group = &self.list[usize::from(id.0)];
         if group.active == 0 && !group.frozen.is_empty() {
             self.thawable.insert(id);
         } else {
@@ -106,7 +106,7 @@ impl Groups {
 
     /// The Frozen pairs of a foundation (RFC 8445 §7.2.5.3.3 sets them Waiting after a success).
     pub(super) fn frozen(&self, id: GroupId) -> Vec<PairId> {
-        self.groups[usize::from(id.0)].frozen.iter().map(|rank| rank.3).collect()
+        self.list[usize::from(id.0)].frozen.iter().map(|rank| rank.3).collect()
     }
 
     /// Whether `stream` has a pair that may thaw.
@@ -121,7 +121,7 @@ impl Groups {
     }
 
     fn first_frozen(&self, id: GroupId, stream: u16) -> Option<PairId> {
-        self.groups[usize::from(id.0)].frozen.iter().find(|rank| rank.0 == stream).map(|rank| rank.3)
+        self.list[usize::from(id.0)].frozen.iter().find(|rank| rank.0 == stream).map(|rank| rank.3)
     }
 
     /// Num-Waiting + Num-In-Progress of RFC 8445 §14.3.

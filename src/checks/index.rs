@@ -4,9 +4,10 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use super::pair::{BaseId, Nominated, PairId, PairState};
+use super::pair::{Nominated, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
+use crate::candidate::BaseId;
 use crate::candidate::priority::pair_priority;
 
 impl ChecklistSet {
@@ -70,7 +71,9 @@ impl ChecklistSet {
         let ids: Vec<_> = self.pairs().map(|(id, _)| id).collect();
         for id in ids {
             let Some(pair) = self.pair(id) else { continue };
-            let Some(local) = self.bases.get(&pair.base).and_then(|local| self.local(*local)) else { continue };
+            let Some(local) = self.bases.get(&pair.base).and_then(|local| self.local(*local)) else {
+                continue;
+            };
             let Some(remote) = self.remote(pair.remote) else { continue };
             let priority = self.pair_priority(local.candidate.priority, remote.candidate.priority);
             self.unindex(id);
@@ -107,7 +110,9 @@ impl ChecklistSet {
     }
 
     fn blocked(&self, base: BaseId, peer: IpAddr) -> Vec<PairId> {
-        let waits = self.pairs().filter(|(_, pair)| pair.blocked && pair.base == base && pair.destination.ip() == peer);
+        let waits = self
+            .pairs()
+            .filter(|(_, pair)| pair.blocked && pair.base == base && pair.destination.ip() == peer);
         waits.map(|(id, _)| id).collect()
     }
 

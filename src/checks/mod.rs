@@ -28,6 +28,6 @@ pub mod set;
 mod tests;
 
 pub use form::Permission;
-pub use pair::{BaseId, Pair, PairId, PairState, RemoteId};
+pub use pair::{Pair, PairId, PairState, RemoteId};
 pub use role::Role;
 pub use set::ChecklistSet;

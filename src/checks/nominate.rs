@@ -81,10 +81,13 @@ impl ChecklistSet {
     }
 
     fn nominate_component(&mut self, now: Instant, stream: u16, number: u16) {
-        let all_candidates_known = self.local_ended && self.checklist(stream).is_some_and(|list| list.remote_ended);
+        let all_candidates_known =
+            self.local_ended && self.checklist(stream).is_some_and(|list| list.remote_ended);
         let better_than = |best: u64| self.best_open(stream, number).is_some_and(|open| open > best);
         let Some(component) = self.checklist(stream).and_then(|list| list.component(number)) else { return };
-        let (Some(first_valid), Some(&(_, id))) = (component.first_valid, component.valid.first()) else { return };
+        let (Some(first_valid), Some(&(_, id))) = (component.first_valid, component.valid.first()) else {
+            return;
+        };
         let busy = component.selected.is_some() || component.nominating.is_some();
         let Some(pair) = self.pair(id) else { return };
         let view = View {
@@ -95,7 +98,9 @@ impl ChecklistSet {
         };
         let decision = decide(self.nomination, &view, now);
         let controlling = self.roles.role == Role::Controlling;
-        let Some(component) = self.checklist_mut(stream).and_then(|list| list.component_mut(number)) else { return };
+        let Some(component) = self.checklist_mut(stream).and_then(|list| list.component_mut(number)) else {
+            return;
+        };
         component.settle.stop();
         if busy || !controlling {
             return;
@@ -115,7 +120,8 @@ impl ChecklistSet {
     fn reach(&self, pair: &Pair) -> Reach {
         let local = self.bases.get(&pair.base).and_then(|local| self.local(*local));
         let near = local.is_some_and(|local| local.candidate.kind == CandidateType::Relayed);
-        let far = self.remote(pair.remote).is_some_and(|remote| remote.candidate.kind == CandidateType::Relayed);
+        let far =
+            self.remote(pair.remote).is_some_and(|remote| remote.candidate.kind == CandidateType::Relayed);
         if near || far { Reach::Relayed } else { Reach::Direct }
     }
 
@@ -126,7 +132,9 @@ impl ChecklistSet {
         pair.nominated = Nominated::Yes;
         pair.nominating = false;
         let at = pair.component;
-        let Some(old) = self.checklist(at.stream).and_then(|list| list.component(at.component)) else { return false };
+        let Some(old) = self.checklist(at.stream).and_then(|list| list.component(at.component)) else {
+            return false;
+        };
         let old = old.selected.and_then(|old| self.pair(old).map(|pair| (old, pair)));
         if let (Some((_, old)), Some(new)) = (old, self.pair(id))
             && !is_better(new, old)
@@ -149,8 +157,11 @@ impl ChecklistSet {
     /// RFC 8445 §8.1.2: no further check of this component. Pairs that were never heard of go; of the others the
     /// peer may still send data or checks, so they stay to be recognised.
     fn retire_others(&mut self, selected: PairId, at: ComponentId) {
-        let others: Vec<_> =
-            self.pairs().filter(|(id, pair)| *id != selected && pair.component == at).map(|(id, _)| id).collect();
+        let others: Vec<_> = self
+            .pairs()
+            .filter(|(id, pair)| *id != selected && pair.component == at)
+            .map(|(id, _)| id)
+            .collect();
         for id in others {
             let Some(pair) = self.pair(id) else { continue };
             match pair.state {
@@ -160,7 +171,8 @@ impl ChecklistSet {
                 _ => self.remove_pair(id),
             }
         }
-        let queue = self.checklist_mut(at.stream).map(|list| std::mem::take(&mut list.triggered)).unwrap_or_default();
+        let queue =
+            self.checklist_mut(at.stream).map(|list| std::mem::take(&mut list.triggered)).unwrap_or_default();
         for id in queue {
             if self.pair(id).is_some_and(|pair| pair.component != at) {
                 if let Some(checklist) = self.checklist_mut(at.stream) {
@@ -204,7 +216,11 @@ mod tests {
             (best, view(Reach::Relayed, true, true), 1999, Decision::WaitUntil(start + settle * 4)),
             (best, view(Reach::Relayed, true, true), 2000, Decision::Nominate),
         ] {
-            assert_eq!(decide(strategy, &view, start + Duration::from_millis(after_ms)), expected, "{view:?}");
+            assert_eq!(
+                decide(strategy, &view, start + Duration::from_millis(after_ms)),
+                expected,
+                "{view:?}"
+            );
         }
     }
 }

@@ -4,13 +4,10 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use super::freeze::{GroupId, Rank};
+use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::TransactionId;
 use crate::time::{Duration, Instant};
-
-/// A base: what a check is sent from. The number is the agent's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BaseId(pub u16);
 
 /// A local candidate, by its place in the set's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

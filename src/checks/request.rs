@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::pair::{BaseId, LocalId, Nominated, PairId, PairState};
+use super::pair::{LocalId, Nominated, PairId, PairState};
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
+use crate::candidate::BaseId;
 use crate::candidate::{Candidate, CandidateType};
 use crate::stun::auth::Integrity;
 use crate::stun::transaction::{Due, Transaction};
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Message, TransactionId, Verified, Writer};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// What one check says: frozen when it starts, because a retransmission repeats it whatever happened since.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,14 @@ pub struct Check {
     pub use_candidate: bool,
     pub(super) roles: Roles,
     pub(super) priority: u32,
+}
+
+impl Check {
+    /// The same check as a consent request, which never nominates (RFC 7675 §5.1).
+    #[must_use]
+    pub fn without_nomination(self) -> Self {
+        Self { use_candidate: false, ..self }
+    }
 }
 
 /// What an answer, or its absence, changed.
@@ -105,14 +114,22 @@ impl ChecklistSet {
     }
 
     /// Processes the answer to a check of ours (RFC 8445 §7.2.5).
-    pub fn handle_answer(&mut self, now: Instant, base: BaseId, source: SocketAddr, message: Message<'_>) -> Outcome {
+    pub fn handle_answer(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Outcome {
         let id = message.transaction_id();
         let Some(check) = self.transactions.find(id).map(|transaction| transaction.owner) else {
             return Outcome::Ignored;
         };
         let Some(pair) = self.pair(check.pair) else { return Outcome::Ignored };
         let symmetric = (pair.base, pair.destination) == (base, source);
-        let Some(answer) = self.verify_answer(pair.component.stream, message) else { return Outcome::Ignored };
+        let Some(answer) = self.verify_answer(pair.component.stream, message) else {
+            return Outcome::Ignored;
+        };
         let Some(transaction) = self.transactions.end(id) else { return Outcome::Ignored };
         if !symmetric {
             // RFC 8445 §7.2.5.2.1.
@@ -120,7 +137,9 @@ impl ChecklistSet {
         }
         match message.class() {
             Class::Success => self.succeed(now, &transaction, &answer),
-            _ if answer.attributes().error_code().is_some_and(|error| error.code == 487) => self.switch(id, &check),
+            _ if answer.attributes().error_code().is_some_and(|error| error.code == 487) => {
+                self.switch(id, &check)
+            }
             _ => self.fail(id, &check),
         }
     }
@@ -160,7 +179,9 @@ impl ChecklistSet {
         for id in self.groups.frozen(group) {
             self.set_state(id, PairState::Waiting);
         }
-        if let Some(component) = self.checklist_mut(component.stream).and_then(|c| c.component_mut(component.component)) {
+        if let Some(component) =
+            self.checklist_mut(component.stream).and_then(|c| c.component_mut(component.component))
+        {
             component.first_valid.get_or_insert(now);
         }
         let selected = nominated && self.select(check.pair);
@@ -180,7 +201,8 @@ impl ChecklistSet {
         let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
         let foundation = self.learn_foundation();
         let kind = CandidateType::PeerReflexive;
-        let candidate = Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
+        let candidate =
+            Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
         self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
     }
 
@@ -199,6 +221,15 @@ impl ChecklistSet {
             self.trigger(check.pair);
         }
         Outcome::Switched(self.roles.role)
+    }
+
+    /// An answer to a consent request is a measurement of its pair.
+    pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration) {
+        if let Some(pair) = self.pair_mut(id) {
+            pair.answered = Some(now);
+            pair.quality.rtt = Some(rtt);
+            pair.quality.responses_received += 1;
+        }
     }
 
     /// The next retransmission or failure, until `None`.
@@ -232,7 +263,9 @@ impl ChecklistSet {
             pair.nominated = Nominated::No;
         }
         self.index(check.pair);
-        if let Some(component) = self.checklist_mut(component.stream).and_then(|c| c.component_mut(component.component)) {
+        if let Some(component) =
+            self.checklist_mut(component.stream).and_then(|c| c.component_mut(component.component))
+        {
             component.nominating = component.nominating.filter(|nominating| *nominating != check.pair);
         }
         Outcome::Failed(check.pair)

@@ -3,17 +3,23 @@
 use std::net::SocketAddr;
 
 use super::form::Permission;
-use super::pair::{BaseId, Nominated, PairId, PairState, RemoteId};
+use super::pair::{Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
 use super::set::{ChecklistSet, MAX_PAIRS};
+use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Attributes, Message, TransactionId, Verified, Writer};
 
 /// Comprehension-required attributes that a check may have.
-const KNOWN: [u16; 5] =
-    [attr::USERNAME, attr::MESSAGE_INTEGRITY, attr::MESSAGE_INTEGRITY_SHA256, attr::PRIORITY, attr::USE_CANDIDATE];
+const KNOWN: [u16; 5] = [
+    attr::USERNAME,
+    attr::MESSAGE_INTEGRITY,
+    attr::MESSAGE_INTEGRITY_SHA256,
+    attr::PRIORITY,
+    attr::USE_CANDIDATE,
+];
 
 /// The answer to one request, small enough to queue; its bytes are made when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +34,17 @@ pub struct Reply {
     pub answer: Answer,
     /// Whose key signs it, and how; `None` for those that cannot be signed.
     signed: Option<(u16, Integrity)>,
+}
+
+impl Reply {
+    /// The length of an unsigned error answer: header, ERROR-CODE, FINGERPRINT.
+    pub const UNSIGNED_LEN: usize = 36;
+
+    /// 401 to a request whose USERNAME is nobody's.
+    pub fn unknown_user(base: BaseId, destination: SocketAddr, message: Message<'_>) -> Self {
+        let answer = Answer::Error { code: 401, unknown: None };
+        Self { base, destination, id: message.transaction_id(), answer, signed: None }
+    }
 }
 
 /// What a request is answered.
@@ -84,14 +101,21 @@ impl ChecklistSet {
         source: SocketAddr,
         message: Message<'_>,
     ) -> Verdict {
-        let mut reply =
-            Reply { base, destination: source, id: message.transaction_id(), answer: Answer::Success, signed: None };
+        let mut reply = Reply {
+            base,
+            destination: source,
+            id: message.transaction_id(),
+            answer: Answer::Success,
+            signed: None,
+        };
         let error = |code, unknown| Answer::Error { code, unknown };
         let stream = component.stream;
         let (Some(username), true) = (message.username(), message.has_integrity()) else {
             return Verdict::Unauthenticated(Reply { answer: error(400, None), ..reply });
         };
-        let Some(checklist) = self.checklist(stream).filter(|list| names(username, list.local.ufrag.as_str())) else {
+        let Some(checklist) =
+            self.checklist(stream).filter(|list| names(username, list.local.ufrag.as_str()))
+        else {
             return Verdict::Stranger;
         };
         let Ok(request) = message.verify(&checklist.local.key) else {
@@ -128,20 +152,12 @@ impl ChecklistSet {
         request: &Verified<'_>,
     ) -> Option<Learnt> {
         let nominates = request.attributes().has(attr::USE_CANDIDATE) && self.roles.role == Role::Controlled;
-        let mut new_remote = None;
+        let known = self.remotes.len();
         let id = match self.pair_of(base, source) {
             Some(id) => id,
-            None => {
-                let known = self.remotes.len();
-                let remote = self.learn_remote(component, source, priority)?;
-                new_remote = (self.remotes.len() > known).then_some(remote);
-                let id = self.insert_pair(base, remote, Permission::Granted)?;
-                if self.pair(id)?.state == PairState::Frozen {
-                    self.set_state(id, PairState::Waiting);
-                }
-                id
-            }
+            None => self.learn_pair(base, component, source, priority)?,
         };
+        let new_remote = (self.remotes.len() > known).then_some(RemoteId(known as u16));
         let pair = self.pair_mut(id)?;
         pair.authenticated = true;
         pair.blocked = false;
@@ -170,6 +186,22 @@ impl ChecklistSet {
             return None;
         }
         Some(Learnt { pair: id, new_remote, selected })
+    }
+
+    /// The pair of an address that was never heard of (RFC 8445 §7.3.1.3).
+    fn learn_pair(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        source: SocketAddr,
+        priority: u32,
+    ) -> Option<PairId> {
+        let remote = self.learn_remote(component, source, priority)?;
+        let id = self.insert_pair(base, remote, Permission::Granted)?;
+        if self.pair(id)?.state == PairState::Frozen {
+            self.set_state(id, PairState::Waiting);
+        }
+        Some(id)
     }
 
     /// The triggered check of RFC 8445 §7.3.1.4.

@@ -5,8 +5,8 @@ use super::pair::{PairId, PairState};
 use super::request::Check;
 use super::role::Role;
 use super::set::ChecklistSet;
-use crate::candidate::priority::{candidate_priority, local_preference};
 use crate::candidate::CandidateType;
+use crate::candidate::priority::{candidate_priority, local_preference};
 use crate::stun::TransactionId;
 use crate::stun::transaction::RTO;
 use crate::time::{Duration, Instant};
@@ -83,7 +83,8 @@ impl ChecklistSet {
         let local = self.local(*self.bases.get(&pair.base)?)?;
         let preference = local_preference(local.candidate.priority);
         // RFC 8445 §7.1.1: as if it were learnt by the peer.
-        let priority = candidate_priority(CandidateType::PeerReflexive, preference, local.component.component);
+        let priority =
+            candidate_priority(CandidateType::PeerReflexive, preference, local.component.component);
         let use_candidate = pair.nominating && self.roles.role == Role::Controlling;
         Some(Check { pair: id, roles: self.roles, priority, use_candidate })
     }

@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
 use super::nominate::Nomination;
-use super::pair::{BaseId, LocalId, Pair, PairId, RemoteId};
+use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
 use super::role::{Role, Roles};
+use crate::candidate::BaseId;
 use crate::candidate::Candidate;
 use crate::credentials::Credentials;
 use crate::io::ComponentId;
@@ -184,7 +185,9 @@ impl ChecklistSet {
     /// The Ta in force: the larger of both proposals; a peer that proposes none means 50 ms (RFC 8445 §14.2).
     pub fn ta(&self) -> Duration {
         let proposals = self.checklists.iter().filter_map(|checklist| checklist.remote.as_ref());
-        proposals.map(|remote| remote.credentials.pacing.unwrap_or(Duration::from_millis(50))).fold(self.pacing, Duration::max)
+        proposals
+            .map(|remote| remote.credentials.pacing.unwrap_or(Duration::from_millis(50)))
+            .fold(self.pacing, Duration::max)
     }
 
     /// Takes the peer's credentials of a stream.

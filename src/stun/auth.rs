@@ -136,6 +136,8 @@ impl<'a> Message<'a> {
 fn covered(raw: &[u8], at: usize, mut feed: impl FnMut(&[u8])) -> Option<&[u8]> {
     let &[_, _, l0, l1] = raw.get(at..)?.first_chunk::<4>()?;
     let length = usize::from(u16::from_be_bytes([l0, l1]));
+    #[cfg(test)]
+    super::wire::work::hmac(at);
     feed(raw.get(..2)?);
     feed(&((at + 4 + length - HEADER) as u16).to_be_bytes());
     feed(raw.get(4..at)?);
@@ -159,5 +161,41 @@ impl Writer<'_> {
                 self.put(attr::MESSAGE_INTEGRITY_SHA256, &mac.finalize().into_bytes())
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn makes_the_long_term_key_of_rfc_8489_9_2_2() {
+        let key = Key::long_term(PasswordAlgorithm::Md5, "user", "realm", "pass");
+        assert_eq!(
+            u128::from_be_bytes((*key.bytes).try_into().unwrap()),
+            0x8493_fbc5_3ba5_82fb_4c04_4c45_6bdc_40eb
+        );
+    }
+
+    /// RFC 8489 Appendix B.1 as raw bytes: its length field is wrong and it lacks PASSWORD-ALGORITHM, so that it
+    /// is no message, but the HMAC over these bytes is right.
+    #[test]
+    fn computes_the_hmac_of_rfc_8489_b_1() {
+        let mut covered = vec![0x00, 0x01, 0x00, 0x9c, 0x21, 0x12, 0xa4, 0x42];
+        covered.extend([0x78, 0xad, 0x34, 0x33, 0xc6, 0xad, 0x72, 0xc0, 0x29, 0xda, 0x41, 0x2e]);
+        covered.extend([0x00, 0x1e, 0x00, 0x20]);
+        covered.extend(userhash("マトリックス", "example.org"));
+        covered.extend([0x00, 0x15, 0x00, 0x29]);
+        covered.extend(b"obMatJos2AAACf//499k954d6OL34oL9FSTvy64sA\0\0\0");
+        covered.extend([0x00, 0x14, 0x00, 0x0b]);
+        covered.extend(b"example.org\0");
+        let key = Key::long_term(PasswordAlgorithm::Sha256, "マトリックス", "example.org", "TheMatrIX");
+        let mut mac: Hmac<Sha256> = hmac(&key.bytes);
+        mac.update(&covered);
+        let expected = [
+            0xe4, 0x68, 0x6c, 0x8f, 0x0e, 0xde, 0xb5, 0x90, 0x13, 0xe0, 0x70, 0x90, 0x01, 0x0a, 0x93, 0xef,
+            0xcc, 0xbc, 0xcc, 0x54, 0x4c, 0x0a, 0x45, 0xd9, 0xf8, 0x30, 0xaa, 0x6d, 0x6f, 0x73, 0x5a, 0x01,
+        ];
+        assert!(mac.verify_slice(&expected).is_ok());
     }
 }

@@ -9,9 +9,13 @@
 #![warn(clippy::indexing_slicing)]
 
 use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 
-use bytecodec::{DecodeExt as _, EncodeExt as _, TryTaggedDecode as _};
+use bytecodec::bytes::{BytesEncoder, RemainingBytesDecoder};
+use bytecodec::{
+    ByteCount, Decode, DecodeExt as _, Encode, EncodeExt as _, Eos, ErrorKind, SizedEncode, TryTaggedDecode,
+};
 use stun_codec::rfc5389::attributes::{ErrorCode, Nonce, Realm, Software, UnknownAttributes, Username};
 use stun_codec::rfc5766::attributes::{
     ChannelNumber, DontFragment, EvenPort as EvenPortValue, Lifetime, RequestedTransport, ReservationToken,
@@ -263,5 +267,104 @@ impl Writer<'_> {
             Ok((kind, bytes)) => self.put(kind, &bytes),
             Err(_) => self.refuse(),
         }
+    }
+}
+
+/// A value that stun_codec lacks or gets wrong, and what it is made of.
+pub(super) trait Value: Clone {
+    /// The attribute type.
+    const TYPE: u16;
+    /// `None` if the bytes are malformed.
+    fn read(bytes: &[u8]) -> Option<Self>;
+    fn write(&self) -> Vec<u8>;
+}
+
+/// A [`Value`] as stun_codec wants it.
+#[derive(Clone)]
+pub(super) struct Own<V>(pub(super) V);
+
+impl<V: Value> Attribute for Own<V> {
+    type Decoder = ValueDecoder<V>;
+    type Encoder = ValueEncoder<V>;
+
+    fn get_type(&self) -> AttributeType {
+        AttributeType::new(V::TYPE)
+    }
+}
+
+pub(super) struct ValueDecoder<V> {
+    bytes: RemainingBytesDecoder,
+    value: PhantomData<V>,
+}
+
+impl<V> Default for ValueDecoder<V> {
+    fn default() -> Self {
+        Self { bytes: RemainingBytesDecoder::new(), value: PhantomData }
+    }
+}
+
+impl<V: Value> Decode for ValueDecoder<V> {
+    type Item = Own<V>;
+
+    fn decode(&mut self, buf: &[u8], eos: Eos) -> bytecodec::Result<usize> {
+        self.bytes.decode(buf, eos)
+    }
+
+    fn finish_decoding(&mut self) -> bytecodec::Result<Self::Item> {
+        let bytes = self.bytes.finish_decoding()?;
+        V::read(&bytes).map(Own).ok_or_else(|| ErrorKind::InvalidInput.into())
+    }
+
+    fn requiring_bytes(&self) -> ByteCount {
+        self.bytes.requiring_bytes()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.bytes.is_idle()
+    }
+}
+
+impl<V: Value> TryTaggedDecode for ValueDecoder<V> {
+    type Tag = AttributeType;
+
+    fn try_start_decoding(&mut self, tag: AttributeType) -> bytecodec::Result<bool> {
+        Ok(tag.as_u16() == V::TYPE)
+    }
+}
+
+pub(super) struct ValueEncoder<V> {
+    bytes: BytesEncoder,
+    value: PhantomData<V>,
+}
+
+impl<V> Default for ValueEncoder<V> {
+    fn default() -> Self {
+        Self { bytes: BytesEncoder::new(), value: PhantomData }
+    }
+}
+
+impl<V: Value> Encode for ValueEncoder<V> {
+    type Item = Own<V>;
+
+    fn encode(&mut self, buf: &mut [u8], eos: Eos) -> bytecodec::Result<usize> {
+        self.bytes.encode(buf, eos)
+    }
+
+    fn start_encoding(&mut self, Own(value): Own<V>) -> bytecodec::Result<()> {
+        self.bytes.start_encoding(value.write())
+    }
+
+    fn requiring_bytes(&self) -> ByteCount {
+        self.bytes.requiring_bytes()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.bytes.is_idle()
+    }
+}
+
+impl<V: Value> SizedEncode for ValueEncoder<V> {
+    fn exact_requiring_bytes(&self) -> u64 {
+        self.bytes.exact_requiring_bytes()
     }
 }

@@ -4,10 +4,12 @@ pub mod attributes;
 pub mod auth;
 pub mod codec;
 pub mod error_code;
+pub mod nonce;
 pub mod transaction;
 pub mod uri;
 pub mod wire;
 
 pub use auth::{Key, Verified};
+pub use codec::Family;
 pub use error_code::{ErrorCode, code};
 pub use wire::{Attributes, Class, Message, Method, Plain, TransactionId, Writer};
