@@ -147,7 +147,9 @@ fn write<'b>(
     integrity: Option<Integrity>,
 ) -> Result<&'b [u8], BufferTooSmall> {
     let mut writer = Writer::new(buf, class, Method(method), TransactionId(id));
-    values.iter().for_each(|value| value.put(&mut writer));
+    for value in values {
+        value.put(&mut writer);
+    }
     if let Some(integrity) = integrity {
         writer.integrity(&Key::short_term("password"), integrity);
     }
@@ -224,7 +226,9 @@ proptest! {
     ) {
         let mut buf = [0; 1500];
         let mut writer = Writer::new(&mut buf, class, Method(method), TransactionId([7; 12]));
-        values.iter().for_each(|value| value.put(&mut writer));
+        for value in &values {
+            value.put(&mut writer);
+        }
         let mut raw = writer.finish().unwrap().to_vec();
         for (at, with) in damage {
             let at = at.index(raw.len());
