@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::io::SocketId;
+use crate::io::{ComponentId, SocketId};
 
 /// A ufrag or pwd that RFC 8839 §5.4 does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,11 +37,23 @@ pub struct ParseError {
     pub field: &'static str,
     /// What is wrong with it.
     pub problem: String,
+    unsupported: bool,
 }
 
 impl ParseError {
     pub(crate) fn new(field: &'static str, problem: impl Into<String>) -> Self {
-        Self { field, problem: problem.into() }
+        Self { field, problem: problem.into(), unsupported: false }
+    }
+
+    /// Well-formed, but of a kind that is not known here.
+    pub(crate) fn unsupported(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into(), unsupported: true }
+    }
+
+    /// True if the text is well-formed but of a kind that floe does not know, such as another transport
+    /// protocol: ignore this one and take the others (RFC 8839 §5.1). False if the text is malformed.
+    pub fn is_unsupported(&self) -> bool {
+        self.unsupported
     }
 }
 
@@ -58,6 +70,9 @@ pub enum AddSocketError {
     /// Multicast and the like.
     #[error("{0} cannot be the base of a candidate")]
     NotUnicast(SocketAddr),
+    /// A component that the configuration does not have.
+    #[error("{0:?} is not a component of this agent")]
+    UnknownComponent(ComponentId),
     /// The limit on local candidates.
     #[error("the limit of {0} bases is reached")]
     TooMany(usize),

@@ -31,7 +31,16 @@ pub enum Socket {
     Udp {
         /// The address that the peer would see without a NAT.
         local: SocketAddr,
+        /// The component whose candidate it is.
+        component: ComponentId,
     },
+}
+
+impl Socket {
+    /// A UDP socket of the first component.
+    pub fn udp(local: SocketAddr) -> Self {
+        Self::Udp { local, component: ComponentId::FIRST }
+    }
 }
 
 /// The transport protocol of a candidate (RFC 8445 §5.1.1, RFC 6544 §3).

@@ -3,40 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::checks::nominate::Nomination;
+pub use crate::checks::role::Role;
 use crate::turn::TurnServer;
-
-/// The role that the agent starts with (RFC 8445 §6.1.1). A conflict repairs itself (§7.3.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Nominates. Usually the offerer.
-    Controlling,
-    /// Follows the nomination.
-    Controlled,
-}
-
-impl Role {
-    /// The other one.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Controlling => Self::Controlled,
-            Self::Controlled => Self::Controlling,
-        }
-    }
-}
-
-/// When the controlling agent nominates (RFC 8445 §8.1.1). Data flows on the first valid pair in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Nomination {
-    /// The best valid pair, once nothing better is likely to come or `settle` has passed since the first one.
-    Best {
-        /// How long to wait for a better pair. A relayed pair waits up to four times as long for a direct one.
-        settle: Duration,
-    },
-    /// The first valid pair.
-    First,
-}
 
 /// Which candidates may be used (RFC 8828).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

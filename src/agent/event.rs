@@ -144,3 +144,11 @@ pub enum Reason {
     #[error("the peer's consent expired")]
     ConsentExpired,
 }
+
+impl From<crate::turn::Problem> for ServerProblem {
+    fn from(problem: crate::turn::Problem) -> Self {
+        match problem {
+            crate::turn::Problem::Unreachable => Self::Unreachable,
+        }
+    }
+}

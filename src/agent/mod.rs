@@ -1,15 +1,50 @@
-//! The agent: it owns, routes and translates. Protocol rules live in `checks`, `gather`, `turn` and `consent`.
+//! The agent: it owns, routes and translates. Protocol rules live in [`checks`](crate::checks),
+//! [`gather`](crate::gather), [`turn`](crate::turn) and [`consent`](crate::consent).
+//!
+//! | what | file |
+//! |---|---|
+//! | a datagram finds its owner | `input` |
+//! | an owner's outcome reaches the next owner | `follow` |
+//! | sockets and servers become candidates | `gathering` |
+//! | the peer's signals | `signals` |
+//! | what a timeout does, who gets the slot | `tick` |
+//! | intents become bytes | `output` |
 
+mod bases;
 pub mod config;
 pub mod event;
+mod flow;
+mod follow;
+mod gathering;
+mod input;
+mod output;
+mod pacer;
 pub mod path;
+mod relays;
+mod signals;
 pub mod state;
+mod tick;
 
-use crate::error::{AddSocketError, SignalError};
-use crate::io::{ComponentId, Socket, SocketId, Wake};
-use crate::signal::Signal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use crate::candidate::address::LocalPreference;
+use crate::candidate::foundation::FoundationAllocator;
+use crate::checks::ChecklistSet;
+use crate::checks::set::Settings;
+use crate::gather::Gatherer;
+use crate::io::ComponentId;
+use crate::rng::Rng;
 use crate::stats::Stats;
-use crate::time::Instant;
+use crate::time::{Instant, Timer};
+
+use bases::Bases;
+use flow::Flow;
+use output::Intents;
+use pacer::{Allowance, Pacer};
+use relays::Relays;
 
 pub use config::{Answer, Config, Nomination, Policy, Role};
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem};
@@ -20,41 +55,131 @@ pub use state::State;
 #[derive(Debug)]
 pub struct Agent {
     config: Config,
+    rng: Rng,
+    state: State,
+    bases: Bases,
+    checks: ChecklistSet,
+    gatherer: Gatherer,
+    relays: Relays,
+    flows: Vec<Flow>,
+    events: VecDeque<Event>,
+    intents: Intents,
+    pacer: Pacer,
+    allowance: Allowance,
+    foundations: FoundationAllocator,
+    host_preference: LocalPreference,
+    relay_preference: LocalPreference,
+    /// No further sockets: gathering may end.
+    sockets_ended: bool,
+    gathering_ended: bool,
+    /// The next slot goes to a check, if both want it.
+    turn_of_checks: bool,
+    /// When gathering stops to wait for servers that do not answer.
+    gather_patience: Timer,
+    /// Patiently awaiting connectivity (RFC 8863): until then no checklist fails.
+    pac: Timer,
+    pac_over: bool,
+    /// When unused relays are given back (RFC 8445 §8.3.1).
+    free: Timer,
+    /// When an agent without consent gives up.
+    give_up: Timer,
+    stats: Stats,
 }
 
-#[allow(unused_variables, clippy::unused_self, missing_docs, clippy::missing_errors_doc, reason = "skeleton")]
 impl Agent {
+    /// A new agent. Its first outputs are the credentials to signal.
     pub fn new(config: Config, now: Instant) -> Self {
-        Self { config }
+        let mut rng = Rng::new(config.seed);
+        let settings = Settings { role: config.role, nomination: config.nomination, pacing: config.pacing };
+        let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
+        let components = config.components.iter().enumerate().flat_map(|(stream, count)| {
+            (1..=*count).map(move |component| ComponentId { stream: stream as u16, component })
+        });
+        let mut agent = Self {
+            flows: components.map(Flow::new).collect(),
+            config,
+            rng,
+            state: State::New,
+            bases: Bases::default(),
+            checks,
+            gatherer: Gatherer::default(),
+            relays: Relays::default(),
+            events: VecDeque::new(),
+            intents: Intents::default(),
+            pacer: Pacer::new(now),
+            allowance: Allowance::new(now),
+            foundations: FoundationAllocator::default(),
+            host_preference: LocalPreference::default(),
+            relay_preference: LocalPreference::default(),
+            sockets_ended: false,
+            gathering_ended: false,
+            turn_of_checks: true,
+            gather_patience: Timer::STOPPED,
+            pac: Timer::STOPPED,
+            pac_over: false,
+            free: Timer::STOPPED,
+            give_up: Timer::STOPPED,
+            stats: Stats::default(),
+        };
+        agent.signal_credentials();
+        agent
     }
-    pub fn add_socket(&mut self, now: Instant, id: SocketId, socket: Socket) -> Result<(), AddSocketError> {
-        unimplemented!("skeleton")
-    }
-    pub fn remove_socket(&mut self, now: Instant, id: SocketId) {}
-    pub fn end_of_sockets(&mut self, now: Instant) {}
-    pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
-        unimplemented!("skeleton")
-    }
-    pub fn close(&mut self, now: Instant) {}
-    pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
-        Received::Unclaimed
-    }
-    pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
-        Output::Wait(None::<Wake>)
-    }
+
+    /// Where the agent stands.
     pub fn state(&self) -> State {
-        State::New
+        self.state
     }
+
+    /// The present role; it differs from the configured one after a role conflict.
     pub fn role(&self) -> Role {
-        self.config.role
+        self.checks.role()
     }
+
+    /// The way to the peer, as the last [`Event::Path`] of this component said.
     pub fn path(&self, component: ComponentId) -> Option<Path> {
-        None
+        self.flows.iter().find(|flow| flow.component == component)?.path
     }
+
+    /// Whether a copy of a path may still be used: it is one that this agent announced last (RFC 7675 §5.1).
     pub fn may_send(&self, path: &Path) -> bool {
-        false
+        self.flows.iter().any(|flow| flow.path.as_ref() == Some(path))
     }
+
+    /// Counters.
     pub fn stats(&self) -> Stats {
-        Stats::default()
+        self.stats
+    }
+
+    /// Ends the session: relays are given back, nothing is sent after that.
+    pub fn close(&mut self, now: Instant) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.end(now, State::Closed);
+    }
+
+    /// Failed and Closed are final: paths go, allocations are deleted.
+    fn end(&mut self, now: Instant, state: State) {
+        for flow in &mut self.flows {
+            flow.consent = None;
+            flow.pair = None;
+            if flow.path.take().is_some() {
+                self.events.push_back(Event::Path { component: flow.component, path: None });
+            }
+        }
+        self.intents.clear();
+        self.gatherer.conclude();
+        for id in self.relays.ids() {
+            if let Some(relay) = self.relays.get_mut(id) {
+                relay.client.close(now);
+            }
+            self.follow_relay(now, id);
+        }
+        self.state = state;
+        self.events.push_back(Event::State(state));
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.state, State::Failed | State::Closed)
     }
 }

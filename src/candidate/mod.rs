@@ -11,7 +11,12 @@ use std::net::SocketAddr;
 use crate::credentials::Ufrag;
 use crate::io::Transport;
 
-pub use foundation::Foundation;
+pub use address::LocalPreference;
+pub use foundation::{Foundation, FoundationAllocator};
+
+/// A base (RFC 8445 §4): the transport address that an agent sends from for a candidate. The number is the agent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BaseId(pub u16);
 
 /// Where a candidate's address was learnt (RFC 8445 §5.1.1, §7.3.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,1 +1,33 @@
-//! Connectivity checks (RFC 8445 §6 to §8).
+//! Connectivity checks: every rule of RFC 8445 §6 to §8 lives here, without bytes of sockets and without a clock.
+//!
+//! | section | file |
+//! |---|---|
+//! | §6.1.2 the set of checklists | [`set`] |
+//! | §6.1.2.2–§6.1.2.5 forming, pruning and limiting pairs; §7.3.1.3 a signalled twin | [`form`] |
+//! | §6.1.2.6, §7.2.5.3.3 freezing over the whole checklist set | [`freeze`] |
+//! | §6.1.2.1, §6.1.4.1, §7.2.5.4, §8.1.2 state of one checklist | [`checklist`] |
+//! | §6.1.4.2 what is checked next, §14.3 its RTO | [`schedule`] |
+//! | §7.2 our check and its answer | [`request`] |
+//! | §7.3 the peer's check | [`respond`] |
+//! | §8.1.1 nomination | [`nominate`] |
+
+pub mod better;
+pub mod checklist;
+pub mod form;
+pub mod freeze;
+mod index;
+pub mod nominate;
+pub mod pair;
+pub mod request;
+pub mod respond;
+pub mod role;
+pub mod schedule;
+pub mod set;
+
+#[cfg(test)]
+mod tests;
+
+pub use form::Permission;
+pub use pair::{Pair, PairId, PairState, RemoteId};
+pub use role::Role;
+pub use set::ChecklistSet;

@@ -171,6 +171,16 @@ impl<K: Copy> Transactions<K> {
         }
     }
 
+    /// The owners of all that was not cancelled, in the order of their deadlines.
+    pub fn into_owners(self) -> Vec<K> {
+        let order = self.due.into_sorted_vec().into_iter().rev();
+        let live = order.filter_map(|Reverse((at, id))| {
+            let transaction = self.open.get(&id)?;
+            (transaction.next == at && !transaction.cancelled).then_some(transaction.owner)
+        });
+        live.collect()
+    }
+
     /// When [`Self::poll_due`] has something next.
     pub fn deadline(&self) -> Option<Instant> {
         self.due.first().map(|(at, _)| *at)

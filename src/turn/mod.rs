@@ -1,6 +1,9 @@
 //! TURN client (RFC 8656).
 
+pub mod client;
 pub mod data;
+
+pub use client::{Client, Event, Input, Output, Problem, Received};
 
 use std::fmt;
 use std::net::SocketAddr;

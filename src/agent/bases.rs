@@ -1,0 +1,81 @@
+//! Where the agent sends from: sockets of the driver, and relays reached through them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::relays::RelayId;
+use crate::candidate::BaseId;
+use crate::io::{ComponentId, SocketId};
+
+/// How packets leave a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Via {
+    /// Through a socket.
+    Socket,
+    /// Through a relay, whose server is reached from another base.
+    Relay(RelayId),
+}
+
+/// A transport address that candidates of this agent are based on (RFC 8445 §4).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Base {
+    pub(super) component: ComponentId,
+    pub(super) addr: SocketAddr,
+    /// The socket that finally sends, and its address.
+    pub(super) socket: SocketId,
+    pub(super) local: IpAddr,
+    pub(super) via: Via,
+    /// The local preference of its candidates.
+    pub(super) preference: u16,
+}
+
+/// All bases. Ids are never used twice.
+#[derive(Debug, Default)]
+pub(super) struct Bases {
+    list: Vec<Option<Base>>,
+    by_socket: HashMap<(SocketId, IpAddr), BaseId>,
+}
+
+/// More bases than this gain nothing: pairs are limited to 100.
+pub(super) const MAX_BASES: usize = 64;
+
+impl Bases {
+    pub(super) fn add(&mut self, base: Base) -> BaseId {
+        let id = BaseId(self.list.len() as u16);
+        if base.via == Via::Socket {
+            self.by_socket.insert((base.socket, base.local), id);
+        }
+        self.list.push(Some(base));
+        id
+    }
+
+    pub(super) fn get(&self, id: BaseId) -> Option<&Base> {
+        self.list.get(usize::from(id.0))?.as_ref()
+    }
+
+    pub(super) fn remove(&mut self, id: BaseId) {
+        if let Some(base) = self.list.get_mut(usize::from(id.0)).and_then(Option::take)
+            && base.via == Via::Socket
+        {
+            self.by_socket.remove(&(base.socket, base.local));
+        }
+    }
+
+    /// The base that a datagram to this address of this socket arrived on.
+    pub(super) fn of_socket(&self, socket: SocketId, local: IpAddr) -> Option<BaseId> {
+        self.by_socket.get(&(socket, local)).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (BaseId, &Base)> {
+        let all = self.list.iter().enumerate();
+        all.filter_map(|(index, base)| Some((BaseId(index as u16), base.as_ref()?)))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_BASES
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+}

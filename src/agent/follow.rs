@@ -1,0 +1,201 @@
+//! An owner's outcome reaches the next owner: one can read here how data flows through the agent.
+
+use super::Agent;
+use super::bases::Via;
+use super::event::{Event, Reason, ServerProblem};
+use super::output::Intent;
+use super::path::Path;
+use super::relays::RelayId;
+use super::state::State;
+use crate::checks::checklist::ChecklistState;
+use crate::checks::request::Outcome;
+use crate::checks::{PairId, Role};
+use crate::consent::Consent;
+use crate::io::ComponentId;
+use crate::time::Instant;
+use crate::turn;
+use crate::turn::data::Framing;
+
+impl Agent {
+    /// The answer to a check of ours.
+    pub(super) fn follow_outcome(&mut self, now: Instant, outcome: Outcome) {
+        match outcome {
+            Outcome::Ignored => self.stats.datagrams_dropped += 1,
+            Outcome::Unchanged => {}
+            Outcome::Validated { pair, selected } => {
+                if selected {
+                    self.follow_selected(now, pair);
+                }
+                self.follow_checks(now);
+            }
+            Outcome::Failed(_) => self.follow_checks(now),
+            Outcome::Switched(role) => self.follow_role(role),
+        }
+    }
+
+    pub(super) fn follow_role(&mut self, role: Role) {
+        self.events.push_back(Event::RoleSwitched(role));
+    }
+
+    /// Pairs changed, or candidates, or time passed: nominate, announce, fail.
+    pub(super) fn follow_checks(&mut self, now: Instant) {
+        self.checks.nominate(now);
+        self.follow_paths(now);
+        if self.pac_over && !self.is_over() {
+            self.checks.conclude_exhausted();
+            if self.checks.checklists().iter().all(|list| list.state == ChecklistState::Failed) {
+                self.fail(now, self.why_checks_failed());
+            }
+        }
+    }
+
+    fn why_checks_failed(&self) -> Reason {
+        if self.checks.locals().is_empty() {
+            Reason::NoLocalCandidates
+        } else if self.checks.remotes().is_empty() {
+            Reason::NoRemoteCandidates
+        } else {
+            Reason::ChecksFailed
+        }
+    }
+
+    pub(super) fn fail(&mut self, now: Instant, reason: Reason) {
+        self.events.push_back(Event::Failed(reason));
+        self.end(now, State::Failed);
+    }
+
+    /// A pair was nominated.
+    pub(super) fn follow_selected(&mut self, now: Instant, id: PairId) {
+        let Some(pair) = self.checks.pair(id) else { return };
+        let (component, base, peer) = (pair.component, pair.base, pair.destination);
+        let local =
+            pair.valid.and_then(|local| self.checks.local(local)).map(|local| local.candidate.clone());
+        let remote = self.checks.remote(pair.remote).map(|remote| remote.candidate.clone());
+        if let (Some(local), Some(remote)) = (local, remote) {
+            self.events.push_back(Event::Selected { component, local, remote });
+        }
+        self.follow_paths(now);
+        // RFC 8445 §12.1: a selected relay gets a channel.
+        if let Some(Via::Relay(relay)) = self.bases.get(base).map(|base| base.via) {
+            if let Some(relay) = self.relays.get_mut(relay) {
+                relay.client.bind(peer);
+            }
+            self.follow_relay(now, relay);
+        }
+    }
+
+    /// Announces paths that changed, with a consent of their own.
+    pub(super) fn follow_paths(&mut self, now: Instant) {
+        for index in 0..self.flows.len() {
+            let component = self.flows[index].component;
+            let list =
+                self.checks.checklist(component.stream).and_then(|list| list.component(component.component));
+            let usable = list.and_then(crate::checks::checklist::Component::usable);
+            let pair = usable.filter(|_| !self.flows[index].lost);
+            let path = pair.and_then(|pair| self.path_of(pair));
+            let answered = pair.and_then(|pair| self.checks.pair(pair)).and_then(|pair| pair.answered);
+            let flow = &mut self.flows[index];
+            if flow.pair != pair {
+                flow.pair = pair;
+                flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
+            }
+            if flow.path != path {
+                flow.path = path;
+                self.events.push_back(Event::Path { component, path });
+            }
+        }
+        self.update_state(now);
+    }
+
+    /// The way that data of a pair takes; `None` while its relay has no permission.
+    fn path_of(&mut self, id: PairId) -> Option<Path> {
+        let pair = self.checks.pair(id)?;
+        let base = self.bases.get(pair.base)?;
+        let (destination, framing) = match base.via {
+            Via::Socket => (pair.destination, Framing::Direct),
+            Via::Relay(relay) => {
+                let relay = self.relays.get(relay)?;
+                (relay.server_addr, relay.client.framing(pair.destination)?)
+            }
+        };
+        Some(Path { socket: base.socket, local: base.local, destination, framing })
+    }
+
+    /// Consent on the path of a component is lost (RFC 7675 §5.1).
+    pub(super) fn follow_expiry(&mut self, now: Instant, index: usize) {
+        let Some(flow) = self.flows.get_mut(index) else { return };
+        flow.consent = None;
+        flow.lost = true;
+        self.follow_paths(now);
+    }
+
+    /// What a TURN client has to tell, and to send.
+    pub(super) fn follow_relay(&mut self, now: Instant, id: RelayId) {
+        while let Some(event) = self.relays.get_mut(id).and_then(|relay| relay.client.poll_event()) {
+            match event {
+                turn::Event::Allocated { relayed, mapped, .. } => {
+                    self.settle(id);
+                    self.add_relayed(now, id, relayed, mapped);
+                }
+                turn::Event::PermissionGranted { peer } => {
+                    if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
+                        self.checks.unblock(base, peer);
+                    }
+                }
+                turn::Event::PermissionRefused { peer, .. } => {
+                    if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
+                        self.checks.refuse(base, peer);
+                        self.follow_checks(now);
+                    }
+                }
+                turn::Event::ChannelBound { .. } => self.follow_paths(now),
+                turn::Event::Problem(problem) => self.relay_problem(id, problem.into()),
+                turn::Event::Lost => {
+                    self.relay_problem(id, ServerProblem::AllocationLost);
+                    if let Some(base) = self.relays.get_mut(id).and_then(|relay| relay.base.take()) {
+                        self.checks.remove_base(base);
+                        self.bases.remove(base);
+                        self.follow_checks(now);
+                    }
+                }
+            }
+        }
+        if let Some(relay) = self.relays.get_mut(id).filter(|relay| !relay.queued) {
+            relay.queued = true;
+            self.intents.push(Intent::Relay(id));
+        }
+        self.follow_gathering(now);
+    }
+
+    fn settle(&mut self, id: RelayId) {
+        if let Some(relay) = self.relays.get_mut(id) {
+            relay.settled = true;
+        }
+    }
+
+    fn relay_problem(&mut self, id: RelayId, problem: ServerProblem) {
+        self.settle(id);
+        if let Some((server, from)) = self.relays.get(id).map(|relay| (relay.server, relay.from)) {
+            self.server_problem(server, from, problem);
+        }
+    }
+
+    /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1).
+    pub(super) fn free_unselected(&mut self, now: Instant) {
+        self.gatherer.conclude();
+        let used: Vec<_> =
+            self.flows.iter().filter_map(|flow| Some(self.checks.pair(flow.pair?)?.base)).collect();
+        for id in self.relays.ids() {
+            if let Some(relay) = self.relays.get_mut(id)
+                && relay.base.is_none_or(|base| !used.contains(&base))
+            {
+                relay.client.close(now);
+                self.follow_relay(now, id);
+            }
+        }
+    }
+
+    pub(super) fn flow_of(&self, component: ComponentId) -> Option<usize> {
+        self.flows.iter().position(|flow| flow.component == component)
+    }
+}

@@ -1,0 +1,279 @@
+//! Sockets and servers become candidates (RFC 8445 §5.1).
+
+use std::net::SocketAddr;
+
+use super::Agent;
+use super::bases::{Base, MAX_BASES, Via};
+use super::config::Policy;
+use super::event::{Event, ServerId, ServerProblem};
+use super::relays::{Relay, RelayId};
+use super::state::State;
+use crate::candidate::address::can_be_base;
+use crate::candidate::priority::candidate_priority;
+use crate::candidate::{BaseId, Candidate, CandidateType};
+use crate::checks::Permission;
+use crate::error::AddSocketError;
+use crate::gather::{Found, Query};
+use crate::io::{Socket, SocketId, Transport};
+use crate::signal::{Signal, What};
+use crate::time::{Duration, Instant};
+use crate::turn::Client;
+
+/// Servers that have not answered by then do not delay the end of gathering.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Agent {
+    /// Takes a socket of the driver. Its host candidate is signalled at once and every server is asked through it;
+    /// after the end of gathering its candidates are not signalled any more (RFC 8838 §13).
+    ///
+    /// # Errors
+    /// [`AddSocketError`]; the agent is unchanged.
+    pub fn add_socket(&mut self, now: Instant, id: SocketId, socket: Socket) -> Result<(), AddSocketError> {
+        let Socket::Udp { local, component } = socket;
+        if self.is_over() {
+            return Err(AddSocketError::Closed);
+        }
+        if local.ip().is_unspecified() || local.port() == 0 {
+            return Err(AddSocketError::NotConcrete(local));
+        }
+        if !can_be_base(local.ip()) {
+            return Err(AddSocketError::NotUnicast(local));
+        }
+        if self.bases.of_socket(id, local.ip()).is_some() {
+            return Err(AddSocketError::Duplicate(id, local));
+        }
+        if self.flow_of(component).is_none() {
+            return Err(AddSocketError::UnknownComponent(component));
+        }
+        if self.bases.is_full() {
+            return Err(AddSocketError::TooMany(MAX_BASES));
+        }
+        let preference = self.host_preference.next(local.ip());
+        let addr = local;
+        let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
+        let base_id = self.bases.add(base);
+        if self.config.policy == Policy::All {
+            let candidate = self.candidate(&base, CandidateType::Host, addr, None, None);
+            self.signal_candidate(component.stream, &candidate);
+            self.checks.add_base(base_id, component, candidate, Permission::Granted);
+        }
+        self.ask_servers(base_id, &base);
+        if !self.gather_patience_runs() {
+            self.gather_patience.set(now + PATIENCE);
+        }
+        self.update_state(now);
+        Ok(())
+    }
+
+    fn gather_patience_runs(&self) -> bool {
+        self.gather_patience.deadline().is_some() || self.gathering_ended
+    }
+
+    fn ask_servers(&mut self, id: BaseId, base: &Base) {
+        let reachable = |server: SocketAddr| {
+            server.is_ipv4() == base.addr.is_ipv4()
+                && (!base.addr.ip().is_loopback() || server.ip().is_loopback())
+        };
+        if self.config.policy == Policy::All {
+            for (number, addr) in self.config.stun_servers.iter().enumerate() {
+                if reachable(*addr) {
+                    self.gatherer.ask(Query { base: id, server: number as u16, addr: *addr });
+                }
+            }
+        }
+        for (number, server) in self.config.turn_servers.iter().enumerate() {
+            if reachable(server.addr) {
+                self.relays.add(Relay {
+                    client: Client::new(server.clone(), self.rng.seed()),
+                    from: id,
+                    server: ServerId((self.config.stun_servers.len() + number) as u16),
+                    server_addr: server.addr,
+                    base: None,
+                    settled: false,
+                    queued: false,
+                });
+            }
+        }
+    }
+
+    /// Forgets a socket: pairs from it are gone, and so is a path that used it.
+    pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
+        let gone: Vec<_> =
+            self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
+        for base in gone {
+            self.gatherer.remove_base(base);
+            self.checks.remove_base(base);
+            if let Some(relay) = self.relays.of_base(base).and_then(|relay| self.relays.get_mut(relay)) {
+                relay.base = None;
+                relay.settled = true;
+            }
+            self.bases.remove(base);
+        }
+        self.follow_paths(now);
+        self.follow_gathering(now);
+    }
+
+    /// There will be no further sockets for now: gathering ends when the servers have answered.
+    pub fn end_of_sockets(&mut self, now: Instant) {
+        self.sockets_ended = true;
+        self.follow_gathering(now);
+    }
+
+    /// What a STUN server said.
+    pub(super) fn follow_found(&mut self, now: Instant, found: Found) {
+        match found {
+            Found::Mapped(query, mapped) => self.add_reflexive(query.base, mapped, query.addr),
+            Found::Refused(query, code, reason) => {
+                self.server_problem(
+                    ServerId(query.server),
+                    query.base,
+                    ServerProblem::Error { code, reason },
+                );
+            }
+            Found::Incomplete(query) => {
+                let problem = ServerProblem::Incomplete("a mapped address");
+                self.server_problem(ServerId(query.server), query.base, problem);
+            }
+        }
+        self.follow_gathering(now);
+    }
+
+    fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: SocketAddr) {
+        let Some(base) = self.bases.get(id).copied() else { return };
+        if self.checks.is_redundant(id, mapped) || self.config.policy == Policy::Relay {
+            return;
+        }
+        let kind = CandidateType::ServerReflexive;
+        let candidate = self.candidate(&base, kind, mapped, Some(server), Some(base.addr));
+        self.signal_candidate(base.component.stream, &candidate);
+        self.checks.add_reflexive(id, base.component, candidate);
+    }
+
+    /// A TURN server allocated a relayed transport address.
+    pub(super) fn add_relayed(
+        &mut self,
+        now: Instant,
+        relay: RelayId,
+        relayed: SocketAddr,
+        mapped: SocketAddr,
+    ) {
+        let Some((from, server)) = self.relays.get(relay).map(|relay| (relay.from, relay.server_addr)) else {
+            return;
+        };
+        let Some(host) = self.bases.get(from).copied() else { return };
+        self.add_reflexive(from, mapped, server);
+        // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
+        if self.bases.is_full() || self.bases.iter().any(|(_, base)| base.addr == relayed) {
+            return;
+        }
+        let preference = self.relay_preference.next(relayed.ip());
+        let base = Base { addr: relayed, via: Via::Relay(relay), preference, ..host };
+        let id = self.bases.add(base);
+        if let Some(relay) = self.relays.get_mut(relay) {
+            relay.base = Some(id);
+        }
+        let hint = match self.config.policy {
+            Policy::All => mapped,
+            // RFC 8828: a relay-only agent hides where it is.
+            Policy::Relay => SocketAddr::new(unspecified(relayed), 9),
+        };
+        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), Some(hint));
+        self.signal_candidate(base.component.stream, &candidate);
+        self.checks.add_base(id, base.component, candidate, Permission::Needed);
+        self.ask_permissions(now);
+    }
+
+    /// Asks every relay for the permissions that its pairs need (RFC 8445 §7.2.1).
+    pub(super) fn ask_permissions(&mut self, now: Instant) {
+        let wanted: Vec<_> = self
+            .checks
+            .pairs()
+            .filter_map(|(_, pair)| match self.bases.get(pair.base)?.via {
+                Via::Relay(relay) => Some((relay, pair.destination)),
+                Via::Socket => None,
+            })
+            .collect();
+        for (relay, peer) in wanted {
+            if let Some(relay) = self.relays.get_mut(relay) {
+                relay.client.permit(peer);
+            }
+        }
+        for id in self.relays.ids() {
+            self.follow_relay(now, id);
+        }
+    }
+
+    fn candidate(
+        &mut self,
+        base: &Base,
+        kind: CandidateType,
+        addr: SocketAddr,
+        server: Option<SocketAddr>,
+        related: Option<SocketAddr>,
+    ) -> Candidate {
+        let foundation = self.foundations.foundation(
+            kind,
+            base.addr.ip(),
+            server.map(|server| server.ip()),
+            Transport::Udp,
+        );
+        let priority = candidate_priority(kind, base.preference, base.component.component);
+        Candidate::udp(foundation, base.component.component, priority, addr, kind, related)
+    }
+
+    fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
+        // RFC 8838 §13: none after the end, and none after nomination.
+        if self.gathering_ended || self.state == State::Completed {
+            return;
+        }
+        let mut signal = Signal::new(stream, What::Candidate(candidate.clone()));
+        signal.ufrag = self.checks.checklist(stream).map(|checklist| checklist.local.ufrag.clone());
+        self.events.push_back(Event::Signal(signal));
+    }
+
+    pub(super) fn server_problem(&mut self, server: ServerId, base: BaseId, problem: ServerProblem) {
+        if let Some(base) = self.bases.get(base).map(|base| base.addr) {
+            self.events.push_back(Event::Server { server, base, problem });
+        }
+    }
+
+    /// Time is over for servers that have not answered; what they allocate later is of no use to the peer.
+    pub(super) fn lose_patience(&mut self, now: Instant) {
+        for query in self.gatherer.give_up() {
+            self.server_problem(ServerId(query.server), query.base, ServerProblem::Unreachable);
+        }
+        for id in self.relays.ids() {
+            let Some(relay) = self.relays.get_mut(id).filter(|relay| !relay.settled) else { continue };
+            relay.settled = true;
+            let (server, from) = (relay.server, relay.from);
+            self.server_problem(server, from, ServerProblem::Unreachable);
+        }
+        self.follow_gathering(now);
+    }
+
+    /// Ends gathering when nothing more is to be expected.
+    pub(super) fn follow_gathering(&mut self, now: Instant) {
+        if self.gathering_ended || self.is_over() || !self.sockets_ended {
+            return;
+        }
+        if !self.gatherer.is_done() || !self.relays.all_settled() {
+            return;
+        }
+        self.gathering_ended = true;
+        self.gather_patience.stop();
+        self.checks.end_local_candidates();
+        for stream in 0..self.checks.checklists().len() as u16 {
+            let mut signal = Signal::new(stream, What::EndOfCandidates);
+            signal.ufrag = self.checks.checklist(stream).map(|checklist| checklist.local.ufrag.clone());
+            self.events.push_back(Event::Signal(signal));
+        }
+        self.follow_checks(now);
+    }
+}
+
+fn unspecified(like: SocketAddr) -> std::net::IpAddr {
+    match like {
+        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+    }
+}

@@ -1,0 +1,200 @@
+//! A datagram finds its owner.
+
+use std::net::SocketAddr;
+
+use super::Agent;
+use super::bases::Via;
+use super::config::Answer;
+use super::event::{Input, Received};
+use super::output::Intent;
+use crate::candidate::BaseId;
+use crate::checks::respond::{Reply, Verdict};
+use crate::io::Datagram;
+use crate::stun::Message;
+use crate::stun::wire::{Class, Kind, Method, classify};
+use crate::time::Instant;
+use crate::turn;
+
+impl Agent {
+    /// Takes what happened outside. A hostile datagram is no error: it is counted and dropped.
+    pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
+        match input {
+            Input::Timeout => {
+                self.handle_timeout(now);
+                Received::Consumed
+            }
+            Input::Datagram(datagram) => self.handle_datagram(now, &datagram),
+        }
+    }
+
+    fn handle_datagram<'a>(&mut self, now: Instant, datagram: &Datagram<'a>) -> Received<'a> {
+        let Some(base) = self.bases.of_socket(datagram.socket, datagram.local) else {
+            return Received::Unclaimed;
+        };
+        let Some(relay) = self.relays.of_server(base, datagram.source) else {
+            return self.handle_payload(now, base, datagram.source, datagram.payload);
+        };
+        let received = match self.relays.get_mut(relay) {
+            Some(relay) => relay.client.handle_input(now, turn::Input::Datagram(datagram.payload)),
+            None => turn::Received::Unclaimed,
+        };
+        self.follow_relay(now, relay);
+        match received {
+            turn::Received::Consumed => Received::Consumed,
+            // The same server may be asked as a STUN server, and may host the peer's relay.
+            turn::Received::Unclaimed => self.handle_payload(now, base, datagram.source, datagram.payload),
+            turn::Received::Data { peer, payload } => {
+                match self.relays.get(relay).and_then(|relay| relay.base) {
+                    Some(base) => self.handle_payload(now, base, peer, payload),
+                    None => Received::Consumed,
+                }
+            }
+        }
+    }
+
+    /// A payload that `source` sent to `base`, free of any TURN header.
+    fn handle_payload<'a>(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        payload: &'a [u8],
+    ) -> Received<'a> {
+        if self.is_over() {
+            return Received::Unclaimed;
+        }
+        if classify(payload) != Kind::Stun {
+            return self.handle_data(base, source, payload);
+        }
+        let Ok(message) = Message::parse(payload) else {
+            self.stats.datagrams_dropped += 1;
+            return Received::Consumed;
+        };
+        if message.method() != Method::BINDING {
+            return Received::Unclaimed;
+        }
+        match message.class() {
+            Class::Request => self.handle_request(now, base, source, message),
+            Class::Indication => Received::Consumed,
+            Class::Success | Class::Error => self.handle_answer(now, base, source, message),
+        }
+    }
+
+    /// RFC 8445 §12.2: data is taken from any address whose check, or whose answer to ours, was authenticated.
+    fn handle_data<'a>(&mut self, base: BaseId, source: SocketAddr, payload: &'a [u8]) -> Received<'a> {
+        let pair = self.checks.pair_of(base, source).and_then(|id| self.checks.pair(id));
+        match pair {
+            Some(pair) if pair.authenticated || pair.valid.is_some() => {
+                self.stats.packets_received += 1;
+                self.stats.bytes_received += payload.len() as u64;
+                Received::Data { component: pair.component, payload }
+            }
+            _ => Received::Unclaimed,
+        }
+    }
+
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Received<'static> {
+        let Some(entry) = self.bases.get(base) else { return Received::Unclaimed };
+        let hidden = entry.via == Via::Socket && self.config.policy == super::Policy::Relay;
+        if !message.has_fingerprint() || hidden {
+            self.stats.datagrams_dropped += 1;
+            return Received::Consumed;
+        }
+        let component = entry.component;
+        match self.checks.handle_request(base, component, source, message) {
+            Verdict::Stranger => match self.config.unauthenticated {
+                Answer::Silent => return Received::Unclaimed,
+                Answer::Limited => {
+                    self.answer_stranger(now, Reply::unknown_user(base, source, message), message);
+                }
+            },
+            Verdict::Unauthenticated(reply) => self.answer_stranger(now, reply, message),
+            Verdict::Refused(reply) => self.intents.push(Intent::Reply(reply)),
+            Verdict::Accepted { reply, switched, learnt } => {
+                self.intents.push(Intent::Reply(reply));
+                if let Some(role) = switched {
+                    self.follow_role(role);
+                }
+                if let Some(learnt) = learnt {
+                    if learnt.selected {
+                        self.follow_selected(now, learnt.pair);
+                    }
+                    if learnt.new_remote.is_some() || learnt.selected {
+                        self.follow_checks(now);
+                    }
+                }
+            }
+        }
+        Received::Consumed
+    }
+
+    /// Nobody vouches for this request: a short answer, seldom, or none.
+    fn answer_stranger(&mut self, now: Instant, reply: Reply, message: Message<'_>) {
+        self.stats.datagrams_dropped += 1;
+        let short = message.raw().len() >= Reply::UNSIGNED_LEN;
+        if self.config.unauthenticated == Answer::Limited && short && self.allowance.take(now) {
+            self.intents.push(Intent::Reply(reply));
+        }
+    }
+
+    fn handle_answer(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Received<'static> {
+        let id = message.transaction_id();
+        if self.checks.has_transaction(id) {
+            let outcome = self.checks.handle_answer(now, base, source, message);
+            self.follow_outcome(now, outcome);
+        } else if self.gatherer.has_transaction(id) {
+            match self.gatherer.handle_answer(now, base, source, message) {
+                Some(found) => self.follow_found(now, found),
+                None => self.stats.datagrams_dropped += 1,
+            }
+        } else if let Some(index) = self.flows.iter().position(|flow| flow.asks(id)) {
+            self.handle_consent(now, index, base, source, message);
+        } else {
+            self.stats.datagrams_dropped += 1;
+            return Received::Unclaimed;
+        }
+        Received::Consumed
+    }
+
+    /// RFC 7675 §5.1: authenticated, from the address that was asked, and no error.
+    fn handle_consent(
+        &mut self,
+        now: Instant,
+        index: usize,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) {
+        let flow = &mut self.flows[index];
+        let asked = flow.pair.and_then(|pair| self.checks.pair(pair));
+        let right = asked.is_some_and(|pair| (pair.base, pair.destination) == (base, source));
+        let answer = self.checks.verify_answer(flow.component.stream, message).filter(|_| right);
+        let (Some(consent), Some(pair), Some(answer)) = (&mut flow.consent, flow.pair, answer) else {
+            self.stats.datagrams_dropped += 1;
+            return;
+        };
+        match answer.message().class() {
+            Class::Success => {
+                if let Some(rtt) = consent.renew(now, message.transaction_id()) {
+                    self.checks.note_consent(now, pair, rtt);
+                }
+            }
+            _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {
+                consent.revoke(now);
+            }
+            _ => {}
+        }
+    }
+}

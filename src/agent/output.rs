@@ -1,0 +1,166 @@
+//! Intents become bytes, straight into the caller's buffer. What is queued is small and says what to do, so nothing
+//! in the queue can be stale: a check that ended meanwhile is not written.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
+
+use super::Agent;
+use super::bases::Via;
+use super::event::Output;
+use super::relays::RelayId;
+use crate::candidate::BaseId;
+use crate::checks::respond::Reply;
+use crate::gather::{Gatherer, Query};
+use crate::io::{SocketId, Transmit};
+use crate::stun::TransactionId;
+use crate::turn::data::{HEADROOM, TAILROOM, wrap};
+
+/// What is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Intent {
+    /// A check, or its retransmission.
+    Check(TransactionId),
+    /// An answer to the peer.
+    Reply(Reply),
+    /// A query to a STUN server.
+    Query(TransactionId),
+    /// A Binding indication to a STUN server.
+    Keepalive(Query),
+    /// Whatever a TURN client has to send.
+    Relay(RelayId),
+    /// A consent request of a flow.
+    Consent(usize, TransactionId),
+}
+
+/// More than this is waiting only if the driver does not drain: the rest is dropped, as a network would.
+const MAX_INTENTS: usize = 128;
+/// Answers that wait; the peer retransmits.
+const MAX_REPLIES: usize = 32;
+
+/// A bounded queue of intents.
+#[derive(Debug, Default)]
+pub(super) struct Intents {
+    queue: VecDeque<Intent>,
+    replies: usize,
+    pub(super) dropped: u64,
+}
+
+impl Intents {
+    pub(super) fn push(&mut self, intent: Intent) {
+        let is_reply = matches!(intent, Intent::Reply(_));
+        if self.queue.len() >= MAX_INTENTS || (is_reply && self.replies >= MAX_REPLIES) {
+            self.dropped += 1;
+            return;
+        }
+        self.replies += usize::from(is_reply);
+        self.queue.push_back(intent);
+    }
+
+    fn pop(&mut self) -> Option<Intent> {
+        let intent = self.queue.pop_front()?;
+        self.replies -= usize::from(matches!(intent, Intent::Reply(_)));
+        Some(intent)
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.queue.clear();
+        self.replies = 0;
+    }
+}
+
+/// A written datagram: where it goes, and where it lies in the buffer.
+struct Written {
+    socket: SocketId,
+    local: IpAddr,
+    destination: SocketAddr,
+    at: Range<usize>,
+}
+
+impl Agent {
+    /// The next output, until [`Output::Wait`]. Drain at once after every other call.
+    ///
+    /// # Panics
+    /// If `buf` is shorter than 1280 bytes.
+    pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
+        assert!(buf.len() >= 1280, "the buffer has {} bytes, 1280 are needed", buf.len());
+        if let Some(event) = self.events.pop_front() {
+            return Output::Event(event);
+        }
+        match self.write_next(buf) {
+            Some(Written { socket, local, destination, at }) => {
+                Output::Transmit(Transmit::new(socket, local, destination, &buf[at]))
+            }
+            None => Output::Wait(self.wake()),
+        }
+    }
+
+    fn write_next(&mut self, buf: &mut [u8]) -> Option<Written> {
+        while let Some(intent) = self.intents.pop() {
+            let body = HEADROOM..buf.len() - TAILROOM;
+            let room = &mut buf[body];
+            let addressed = match intent {
+                Intent::Check(id) => {
+                    self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len))
+                }
+                Intent::Reply(reply) => {
+                    self.checks.write_reply(&reply, room).map(|len| (reply.base, reply.destination, len))
+                }
+                Intent::Query(id) => {
+                    self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
+                }
+                Intent::Keepalive(query) => {
+                    Gatherer::write_keepalive(room, &mut self.rng).map(|len| (query.base, query.addr, len))
+                }
+                Intent::Consent(index, id) => self.write_consent(index, id, room),
+                Intent::Relay(id) => match self.write_relay(id, room) {
+                    Some(written) => {
+                        // It may have more.
+                        self.intents.queue.push_front(intent);
+                        Some(written)
+                    }
+                    None => None,
+                },
+            };
+            if let Some(written) = addressed.and_then(|(base, to, len)| self.address(base, to, len, buf)) {
+                return Some(written);
+            }
+        }
+        None
+    }
+
+    fn write_consent(
+        &mut self,
+        index: usize,
+        id: TransactionId,
+        room: &mut [u8],
+    ) -> Option<(BaseId, SocketAddr, usize)> {
+        let pair = self.flows.get(index)?.pair?;
+        let check = self.checks.check_of(pair)?;
+        let to = self.checks.write_request(id, &check.without_nomination(), room)?;
+        Some((to.base, to.destination, to.len))
+    }
+
+    fn write_relay(&mut self, id: RelayId, room: &mut [u8]) -> Option<(BaseId, SocketAddr, usize)> {
+        let relay = self.relays.get_mut(id)?;
+        let written = relay.client.write_transmit(room);
+        relay.queued = written.is_some();
+        written.map(|len| (relay.from, relay.server_addr, len))
+    }
+
+    /// Frames the message that lies at `HEADROOM` for its base: as it is, or through the relay.
+    fn address(&self, base: BaseId, to: SocketAddr, len: usize, buf: &mut [u8]) -> Option<Written> {
+        let base = self.bases.get(base)?;
+        let (socket, local) = (base.socket, base.local);
+        match base.via {
+            Via::Socket => Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len }),
+            Via::Relay(relay) => {
+                let relay = self.relays.get(relay)?;
+                let framing = relay.client.framing(to)?;
+                let start = HEADROOM - framing.overhead();
+                let framed = wrap(framing, buf, len).len();
+                Some(Written { socket, local, destination: relay.server_addr, at: start..start + framed })
+            }
+        }
+    }
+}

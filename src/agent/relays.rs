@@ -1,0 +1,94 @@
+//! The TURN clients of an agent: one for each base and server.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::event::ServerId;
+use crate::candidate::BaseId;
+use crate::time::Instant;
+use crate::turn::Client;
+
+/// A TURN client of this agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RelayId(pub(super) u16);
+
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) client: Client,
+    /// The base that the server is reached from.
+    pub(super) from: BaseId,
+    pub(super) server: ServerId,
+    pub(super) server_addr: SocketAddr,
+    /// The base at the relayed transport address, once allocated.
+    pub(super) base: Option<BaseId>,
+    /// It has allocated or failed: gathering does not wait for it.
+    pub(super) settled: bool,
+    /// An intent to write its packets is queued.
+    pub(super) queued: bool,
+}
+
+/// All TURN clients.
+#[derive(Debug, Default)]
+pub(super) struct Relays {
+    list: Vec<Relay>,
+    by_path: HashMap<(BaseId, SocketAddr), RelayId>,
+    /// Whose turn it is to begin a transaction.
+    turn: usize,
+}
+
+impl Relays {
+    pub(super) fn add(&mut self, relay: Relay) -> RelayId {
+        let id = RelayId(self.list.len() as u16);
+        self.by_path.insert((relay.from, relay.server_addr), id);
+        self.list.push(relay);
+        id
+    }
+
+    pub(super) fn get(&self, id: RelayId) -> Option<&Relay> {
+        self.list.get(usize::from(id.0))
+    }
+
+    pub(super) fn get_mut(&mut self, id: RelayId) -> Option<&mut Relay> {
+        self.list.get_mut(usize::from(id.0))
+    }
+
+    /// The client whose server sends to this base from this address.
+    pub(super) fn of_server(&self, from: BaseId, server: SocketAddr) -> Option<RelayId> {
+        self.by_path.get(&(from, server)).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RelayId, &Relay)> {
+        self.list.iter().enumerate().map(|(index, relay)| (RelayId(index as u16), relay))
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = RelayId> + use<> {
+        (0..self.list.len() as u16).map(RelayId)
+    }
+
+    pub(super) fn all_settled(&self) -> bool {
+        self.list.iter().all(|relay| relay.settled)
+    }
+
+    pub(super) fn wants_slot(&self) -> bool {
+        self.list.iter().any(|relay| relay.client.wants_slot())
+    }
+
+    /// The next client that has a transaction to begin.
+    pub(super) fn next_for_slot(&mut self) -> Option<RelayId> {
+        let count = self.list.len();
+        let next = (0..count)
+            .map(|offset| (self.turn + offset) % count)
+            .find(|at| self.list[*at].client.wants_slot())?;
+        self.turn = next + 1;
+        Some(RelayId(next as u16))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.list.iter().filter_map(|relay| relay.client.deadline()).min()
+    }
+
+    /// The relay whose relayed transport address is this base.
+    pub(super) fn of_base(&self, base: BaseId) -> Option<RelayId> {
+        self.iter().find(|(_, relay)| relay.base == Some(base)).map(|(id, _)| id)
+    }
+}

@@ -1,0 +1,161 @@
+//! Signaling: what this agent tells about itself, and what the peer says.
+
+use super::Agent;
+use super::bases::Via;
+use super::event::Event;
+use super::state::State;
+use crate::candidate::address::{Loopback, is_checkable_remote};
+use crate::candidate::{Address, Candidate};
+use crate::checks::Permission;
+use crate::checks::set::MAX_REMOTES;
+use crate::credentials::Credentials;
+use crate::error::SignalError;
+use crate::io::{ComponentId, Transport};
+use crate::signal::{Signal, What};
+use crate::stun::transaction::{RTO, lifetime};
+use crate::time::{Duration, Instant};
+
+/// The Ta that need not be proposed (RFC 8445 §14.2).
+const DEFAULT_TA: Duration = Duration::from_millis(50);
+
+impl Agent {
+    pub(super) fn signal_credentials(&mut self) {
+        for (stream, checklist) in self.checks.checklists().iter().enumerate() {
+            let mut credentials =
+                Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
+            credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
+            credentials.options = vec!["ice2".into(), "trickle".into()];
+            let mut signal = Signal::new(stream as u16, What::Credentials(credentials));
+            signal.ufrag = Some(checklist.local.ufrag.clone());
+            self.events.push_back(Event::Signal(signal));
+        }
+    }
+
+    /// Takes a signal of the peer, in the order the peer emitted them.
+    ///
+    /// # Errors
+    /// [`SignalError`] says why it was not taken; the session goes on without it.
+    pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
+        let result = self.take_signal(now, signal);
+        if result.is_err() {
+            self.stats.signals_refused += 1;
+        }
+        result
+    }
+
+    fn take_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
+        if self.is_over() {
+            return Err(SignalError::Closed);
+        }
+        let stream = signal.stream;
+        let checklist = self.checks.checklist(stream).ok_or(SignalError::UnknownStream(stream))?;
+        let known = checklist.remote.as_ref().map(|remote| &remote.credentials);
+        if let What::Credentials(credentials) = signal.what {
+            return match known {
+                Some(known) if known.ufrag == credentials.ufrag => Ok(()),
+                Some(_) => Err(SignalError::Unsupported("an ICE restart")),
+                None => self.take_credentials(now, stream, credentials),
+            };
+        }
+        if let (Some(ufrag), Some(known)) = (&signal.ufrag, known)
+            && *ufrag != known.ufrag
+        {
+            return Err(SignalError::OldGeneration(ufrag.to_string()));
+        }
+        match signal.what {
+            What::Candidate(_) if checklist.remote_ended => Err(SignalError::AfterEnd),
+            What::Candidate(candidate) => self.take_candidate(now, stream, candidate),
+            What::EndOfCandidates => {
+                self.checks.end_remote_candidates(stream);
+                self.follow_checks(now);
+                Ok(())
+            }
+            What::Credentials(_) => Ok(()),
+        }
+    }
+
+    fn take_credentials(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        credentials: Credentials,
+    ) -> Result<(), SignalError> {
+        if credentials.lite {
+            return Err(SignalError::Unsupported("a lite peer"));
+        }
+        self.checks.set_remote_credentials(stream, credentials);
+        if self.pac.deadline().is_none() && !self.pac_over {
+            // RFC 8863 §4: the time that a check takes to fail.
+            self.pac.set(now + lifetime(RTO));
+        }
+        self.update_state(now);
+        self.follow_checks(now);
+        Ok(())
+    }
+
+    fn take_candidate(&mut self, now: Instant, stream: u16, candidate: Candidate) -> Result<(), SignalError> {
+        let component = ComponentId { stream, component: candidate.component };
+        if self.flow_of(component).is_none() {
+            return Err(SignalError::UnknownComponent(candidate.component));
+        }
+        if candidate.transport != Transport::Udp {
+            return Err(SignalError::Unsupported("a TCP candidate"));
+        }
+        let Address::Socket(addr) = candidate.address else {
+            return Err(SignalError::Unsupported("a candidate whose address is a name"));
+        };
+        let has_loopback = self.bases.iter().any(|(_, base)| base.addr.ip().is_loopback());
+        let loopback = if has_loopback { Loopback::Accepted } else { Loopback::Refused };
+        if !is_checkable_remote(addr, loopback) {
+            return Err(SignalError::Address(addr));
+        }
+        let bases = &self.bases;
+        let permission = |base| match bases.get(base).map(|base| base.via) {
+            Some(Via::Relay(_)) => Permission::Needed,
+            _ => Permission::Granted,
+        };
+        let added = self.checks.add_remote(component, addr, candidate, permission);
+        added.map_err(|_| SignalError::TooMany(MAX_REMOTES))?;
+        self.ask_permissions(now);
+        Ok(())
+    }
+
+    /// The state that follows from what is known, announced if it changed.
+    pub(super) fn update_state(&mut self, now: Instant) {
+        if self.is_over() {
+            return;
+        }
+        let lists = self.checks.checklists();
+        let state = if self.flows.iter().any(|flow| flow.lost) {
+            State::Disconnected
+        } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
+            State::Completed
+        } else if self.flows.iter().all(|flow| flow.path.is_some()) {
+            State::Connected
+        } else if lists.iter().any(|list| list.remote.is_some()) {
+            State::Checking
+        } else if self.bases.is_empty() {
+            State::New
+        } else {
+            State::Gathering
+        };
+        if state == self.state {
+            return;
+        }
+        self.state = state;
+        self.events.push_back(Event::State(state));
+        match state {
+            State::Completed => {
+                self.give_up.stop();
+                self.free.set(now + GRACE);
+            }
+            State::Disconnected => self.give_up.set(now + GIVE_UP),
+            _ => {}
+        }
+    }
+}
+
+/// After Completed, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
+const GRACE: Duration = Duration::from_secs(3);
+/// An agent without consent waits this long for the peer to come back some other way.
+const GIVE_UP: Duration = Duration::from_secs(30);

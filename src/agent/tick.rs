@@ -1,0 +1,150 @@
+//! What a timeout does, and who gets the slot of this Ta.
+
+use super::Agent;
+use super::event::{Reason, ServerId, ServerProblem};
+use super::output::Intent;
+use super::state::State;
+use crate::checks::request::Timeout;
+use crate::consent;
+use crate::gather;
+use crate::io::Wake;
+use crate::time::{Instant, earliest};
+use crate::turn;
+
+impl Agent {
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        self.run_consent(now);
+        self.run_checks(now);
+        self.run_gathering(now);
+        self.run_relays(now);
+        if self.pac.take_due(now) {
+            self.pac_over = true;
+            self.follow_checks(now);
+        }
+        if self.free.take_due(now) {
+            self.free_unselected(now);
+        }
+        if self.give_up.take_due(now) && self.state == State::Disconnected {
+            self.fail(now, Reason::ConsentExpired);
+        }
+        if !self.is_over() {
+            self.use_slot(now);
+        }
+    }
+
+    fn run_checks(&mut self, now: Instant) {
+        let mut failed = false;
+        while let Some(due) = self.checks.poll_timeout(now) {
+            match due {
+                Timeout::Retransmit(id) => self.intents.push(Intent::Check(id)),
+                Timeout::Failed(_) => failed = true,
+            }
+        }
+        let settled = self.checks.settle_deadline().is_some_and(|at| at <= now);
+        if failed || settled {
+            self.follow_checks(now);
+        }
+    }
+
+    fn run_gathering(&mut self, now: Instant) {
+        while let Some(due) = self.gatherer.poll_timeout(now) {
+            match due {
+                gather::Timeout::Retransmit(id) => self.intents.push(Intent::Query(id)),
+                gather::Timeout::Keepalive(query) => self.intents.push(Intent::Keepalive(query)),
+                gather::Timeout::Unanswered(query) => {
+                    self.server_problem(ServerId(query.server), query.base, ServerProblem::Unreachable);
+                    self.follow_gathering(now);
+                }
+            }
+        }
+        if self.gather_patience.take_due(now) {
+            self.lose_patience(now);
+        }
+    }
+
+    fn run_relays(&mut self, now: Instant) {
+        for id in self.relays.ids() {
+            let Some(relay) = self.relays.get_mut(id) else { continue };
+            if relay.client.deadline().is_some_and(|at| at <= now) {
+                let _ = relay.client.handle_input(now, turn::Input::Timeout);
+                self.follow_relay(now, id);
+            }
+        }
+    }
+
+    fn run_consent(&mut self, now: Instant) {
+        for index in 0..self.flows.len() {
+            let due =
+                self.flows[index].consent.as_mut().and_then(|consent| consent.poll_due(now, &mut self.rng));
+            match due {
+                Some(consent::Due::Request(id)) => self.intents.push(Intent::Consent(index, id)),
+                Some(consent::Due::Expired) => self.follow_expiry(now, index),
+                None => {}
+            }
+        }
+    }
+
+    /// One new transaction a Ta, for gathering and checks together (RFC 8445 §14.1). Triggered checks go first; then
+    /// TURN, which checks through a relay wait for; then queries and ordinary checks by turns, so that a server that
+    /// does not answer never holds checks up.
+    fn use_slot(&mut self, now: Instant) {
+        if !self.wants_slot() {
+            return;
+        }
+        let ta = self.checks.ta();
+        if !self.pacer.take(now, ta) {
+            return;
+        }
+        let checks_first = self.checks.has_triggered() || self.turn_of_checks;
+        self.turn_of_checks = !checks_first;
+        let used = checks_first && self.slot_for_check(now);
+        if !used && !self.slot_for_gathering(now) && !self.slot_for_check(now) {
+            self.pacer.give_back(now);
+        }
+    }
+
+    fn slot_for_check(&mut self, now: Instant) -> bool {
+        let check = self.checks.begin_check(now);
+        check.inspect(|id| self.intents.push(Intent::Check(*id))).is_some()
+    }
+
+    fn slot_for_gathering(&mut self, now: Instant) -> bool {
+        if let Some(id) = self.relays.next_for_slot() {
+            if let Some(relay) = self.relays.get_mut(id) {
+                let _ = relay.client.handle_input(now, turn::Input::Slot);
+            }
+            self.follow_relay(now, id);
+            return true;
+        }
+        let query = self.gatherer.begin(now, self.checks.ta(), &mut self.rng);
+        query.inspect(|id| self.intents.push(Intent::Query(*id))).is_some()
+    }
+
+    fn wants_slot(&self) -> bool {
+        !self.is_over()
+            && (self.checks.wants_slot() || self.relays.wants_slot() || self.gatherer.wants_slot())
+    }
+
+    /// When the next thing is due.
+    pub(super) fn wake(&self) -> Option<Wake> {
+        let timers = [self.pac, self.free, self.give_up, self.gather_patience];
+        let consent = self.flows.iter().filter_map(|flow| Some(flow.consent.as_ref()?.deadline())).min();
+        let mut at = self.relays.deadline();
+        if !self.is_over() {
+            at = timers.iter().fold(at, |at, timer| earliest(at, timer.deadline()));
+            for deadline in [
+                self.checks.transaction_deadline(),
+                self.checks.settle_deadline(),
+                self.gatherer.deadline(),
+                consent,
+            ] {
+                at = earliest(at, deadline);
+            }
+        }
+        let slot = self.wants_slot().then(|| self.pacer.next());
+        match (at, slot) {
+            (at, Some(slot)) if at.is_none_or(|at| slot <= at) => Some(Wake { at: slot, slot: true }),
+            (at, _) => at.map(|at| Wake { at, slot: false }),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One checklist: the pairs of one data stream (RFC 8445 §6.1.2).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, VecDeque};
+
+use super::pair::{Order, PairId};
+use crate::credentials::{Credentials, Pwd, Ufrag};
+use crate::stun::Key;
+use crate::time::{Instant, Timer};
+
+/// The state of a checklist (RFC 8445 §6.1.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChecklistState {
+    /// Not concluded.
+    Running,
+    /// Every component has a nominated pair.
+    Completed,
+    /// No pair is left for some component.
+    Failed,
+}
+
+/// Our side of the short-term credential of one stream.
+#[derive(Debug, Clone)]
+pub struct LocalCredentials {
+    /// Names this agent in checks sent to it.
+    pub ufrag: Ufrag,
+    /// As it is signalled.
+    pub pwd: Pwd,
+    /// Verifies checks of the peer and signs the answers.
+    pub key: Key,
+}
+
+/// The peer's side.
+#[derive(Debug, Clone)]
+pub struct RemoteCredentials {
+    /// As it was signalled.
+    pub credentials: Credentials,
+    /// `remote ufrag:local ufrag`, the USERNAME of our checks (RFC 8445 §7.2.2).
+    pub username: Box<str>,
+    /// Signs our checks and verifies their answers.
+    pub key: Key,
+}
+
+/// What a checklist knows of one component.
+#[derive(Debug, Default)]
+pub struct Component {
+    /// Valid pairs, best first (RFC 8445 §7.2.5.3.2).
+    pub(super) valid: BTreeSet<(Reverse<u64>, PairId)>,
+    /// Pairs that are Frozen, Waiting or In-Progress, best first.
+    pub(super) open: BTreeSet<(Reverse<u64>, PairId)>,
+    /// When the first pair became valid.
+    pub(super) first_valid: Option<Instant>,
+    /// The pair that our nominating check is on.
+    pub(super) nominating: Option<PairId>,
+    /// The nominated pair (RFC 8445 §8.1.1).
+    pub selected: Option<PairId>,
+    /// When nomination is due to be decided again.
+    pub(super) settle: Timer,
+}
+
+impl Component {
+    /// The pair that data uses now: the selected one, or the best valid one (RFC 8445 §12.1).
+    pub fn usable(&self) -> Option<PairId> {
+        self.selected.or_else(|| self.valid.first().map(|(_, id)| *id))
+    }
+}
+
+/// The pairs of one data stream.
+#[derive(Debug)]
+pub struct Checklist {
+    /// The state.
+    pub state: ChecklistState,
+    /// Ours.
+    pub local: LocalCredentials,
+    /// The peer's, once signalled.
+    pub remote: Option<RemoteCredentials>,
+    /// The peer ended its candidates (RFC 8838 §14).
+    pub remote_ended: bool,
+    /// By component number, from 1.
+    pub(super) components: Vec<Component>,
+    /// Waiting pairs that may be checked, in their order.
+    pub(super) waiting: BTreeSet<Order>,
+    /// Pairs that the peer checked, first in first out (RFC 8445 §6.1.4.1). A pair is in it once at most.
+    pub(super) triggered: VecDeque<PairId>,
+    /// How many pairs it has.
+    pub(super) pairs: usize,
+}
+
+impl Checklist {
+    pub(super) fn new(local: LocalCredentials, components: u16) -> Self {
+        Self {
+            state: ChecklistState::Running,
+            local,
+            remote: None,
+            remote_ended: false,
+            components: (0..components).map(|_| Component::default()).collect(),
+            waiting: BTreeSet::new(),
+            triggered: VecDeque::new(),
+            pairs: 0,
+        }
+    }
+
+    /// The component of this number.
+    pub fn component(&self, number: u16) -> Option<&Component> {
+        self.components.get(usize::from(number).checked_sub(1)?)
+    }
+
+    pub(super) fn component_mut(&mut self, number: u16) -> Option<&mut Component> {
+        self.components.get_mut(usize::from(number).checked_sub(1)?)
+    }
+
+    /// All components, from number 1.
+    pub fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    /// Whether data can flow on every component.
+    pub fn is_usable(&self) -> bool {
+        self.components.iter().all(|component| component.usable().is_some())
+    }
+
+    /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
+    pub fn is_selected(&self) -> bool {
+        self.components.iter().all(|component| component.selected.is_some())
+    }
+
+    /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4).
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.components.iter().any(|component| component.usable().is_none() && component.open.is_empty())
+    }
+}

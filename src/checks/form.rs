@@ -1,0 +1,252 @@
+//! Forming pairs (RFC 8445 §6.1.2.2 to §6.1.2.5, RFC 8838 §10, §11), and learning peer-reflexive remote candidates
+//! (RFC 8445 §7.3.1.3).
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
+use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
+use super::set::{ChecklistSet, Local, MAX_LOCALS, MAX_PAIRS, MAX_REMOTES, Place, Remote};
+use crate::candidate::BaseId;
+use crate::candidate::address::can_pair;
+use crate::candidate::{Candidate, CandidateType, Foundation};
+use crate::io::ComponentId;
+
+/// Whether a pair may be checked at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// The base sends directly, or the relay has the permission.
+    Granted,
+    /// A TURN permission is asked for first (RFC 8445 §7.2.1).
+    Needed,
+}
+
+impl ChecklistSet {
+    /// Adds a candidate that is its own base, host or relayed, and pairs it with all remote candidates of its
+    /// component. `Permission::Needed` holds ordinary checks back until [`Self::unblock`].
+    pub fn add_base(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        candidate: Candidate,
+        permission: Permission,
+    ) {
+        let Some(local) = self.add_local(base, component, candidate) else { return };
+        self.bases.insert(base, local);
+        for index in 0..self.remotes.len() {
+            let remote = RemoteId(index as u16);
+            if self.remotes[index].component == component
+                && self.insert_pair(base, remote, permission).is_some()
+            {
+                self.limit_pairs();
+            }
+        }
+    }
+
+    /// Adds a reflexive candidate. It forms no pairs: in them it would be replaced by its base (RFC 8445
+    /// §6.1.2.4).
+    pub fn add_reflexive(&mut self, base: BaseId, component: ComponentId, candidate: Candidate) {
+        self.add_local(base, component, candidate);
+    }
+
+    /// Whether a candidate of this address and base is known (RFC 8445 §5.1.3, RFC 8838 §9).
+    pub fn is_redundant(&self, base: BaseId, addr: SocketAddr) -> bool {
+        self.locals.iter().any(|local| local.base == base && local.candidate.address.socket() == Some(addr))
+    }
+
+    pub(super) fn add_local(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        candidate: Candidate,
+    ) -> Option<LocalId> {
+        if self.locals.len() >= MAX_LOCALS {
+            return None;
+        }
+        self.locals.push(Local { candidate, base, component });
+        Some(LocalId((self.locals.len() - 1) as u16))
+    }
+
+    /// Removes a base and its pairs.
+    pub fn remove_base(&mut self, base: BaseId) {
+        self.bases.remove(&base);
+        let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.base == base).map(|(id, _)| id).collect();
+        for id in pairs {
+            self.remove_pair(id);
+        }
+    }
+
+    /// Adds a signalled candidate and pairs it with all bases of its component, in the order they were added. A
+    /// peer-reflexive candidate of the same address takes over its data; its pairs keep their state (RFC 8445
+    /// §7.3.1.3, RFC 8838 §11).
+    ///
+    /// # Errors
+    /// With the limit that was reached.
+    pub fn add_remote(
+        &mut self,
+        component: ComponentId,
+        addr: SocketAddr,
+        candidate: Candidate,
+        permission: impl Fn(BaseId) -> Permission,
+    ) -> Result<(), usize> {
+        let known =
+            self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr);
+        let id = match known {
+            Some(index) => {
+                if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
+                    let priority = self.remotes[index].candidate.priority;
+                    self.remotes[index].candidate = Candidate { priority, ..candidate };
+                }
+                RemoteId(index as u16)
+            }
+            None => self.push_remote(component, addr, candidate).ok_or(MAX_REMOTES)?,
+        };
+        let mut bases: Vec<_> = self.bases.iter().map(|(base, local)| (*base, *local)).collect();
+        bases.sort_unstable();
+        for (base, local) in bases {
+            if self.locals[usize::from(local.0)].component == component
+                && self.insert_pair(base, id, permission(base)).is_some()
+            {
+                self.limit_pairs();
+            }
+        }
+        Ok(())
+    }
+
+    fn push_remote(
+        &mut self,
+        component: ComponentId,
+        addr: SocketAddr,
+        candidate: Candidate,
+    ) -> Option<RemoteId> {
+        if self.remotes.len() >= MAX_REMOTES {
+            return None;
+        }
+        self.remotes.push(Remote { candidate, addr, component });
+        Some(RemoteId((self.remotes.len() - 1) as u16))
+    }
+
+    /// The remote candidate of this address, or a new peer-reflexive one with the PRIORITY of the check that
+    /// revealed it (RFC 8445 §7.3.1.3). Its foundation differs from all others.
+    pub(super) fn learn_remote(
+        &mut self,
+        component: ComponentId,
+        addr: SocketAddr,
+        priority: u32,
+    ) -> Option<RemoteId> {
+        if let Some(index) =
+            self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr)
+        {
+            return Some(RemoteId(index as u16));
+        }
+        let foundation = self.learn_foundation();
+        let kind = CandidateType::PeerReflexive;
+        self.push_remote(
+            component,
+            addr,
+            Candidate::udp(foundation, component.component, priority, addr, kind, None),
+        )
+    }
+
+    /// A foundation that no signalled candidate of either side is likely to have.
+    pub(super) fn learn_foundation(&mut self) -> Foundation {
+        self.learnt += 1;
+        Foundation::from_number(1_000_000 + self.learnt)
+    }
+
+    /// Forms the pair of a base and a remote candidate, if they fit and it does not exist (RFC 8445 §6.1.2.2).
+    pub(super) fn insert_pair(
+        &mut self,
+        base: BaseId,
+        remote: RemoteId,
+        permission: Permission,
+    ) -> Option<PairId> {
+        let local = self.locals.get(usize::from(self.bases.get(&base)?.0))?;
+        let far = self.remotes.get(usize::from(remote.0))?;
+        let near = local.candidate.address.socket()?;
+        let path = (base, far.addr);
+        if !can_pair(near, far.addr) || local.candidate.transport != far.candidate.transport {
+            return None;
+        }
+        if self.by_path.contains_key(&path) {
+            return None;
+        }
+        let (component, destination) = (local.component, far.addr);
+        let priority = self.pair_priority(local.candidate.priority, far.candidate.priority);
+        let group = self.groups.id(local.candidate.foundation, far.candidate.foundation);
+        let free = self.places.iter().position(|place| place.pair.is_none());
+        let index = free.unwrap_or(self.places.len());
+        if free.is_none() {
+            self.places.push(Place { stamp: 0, pair: None });
+        }
+        let id = PairId { index: index as u16, stamp: self.places[index].stamp };
+        let pair = Pair {
+            base,
+            remote,
+            destination,
+            component,
+            priority,
+            state: PairState::Frozen,
+            valid: None,
+            answered: None,
+            nominated: Nominated::No,
+            authenticated: false,
+            quality: Quality::default(),
+            group,
+            queued: false,
+            nominating: false,
+            blocked: permission == Permission::Needed,
+            transaction: None,
+        };
+        let state = self.groups.initial_state(group, pair.rank(id));
+        self.places[index].pair = Some(Pair { state, ..pair });
+        self.by_path.insert(path, id);
+        self.checklist_mut(component.stream)?.pairs += 1;
+        self.index(id);
+        Some(id)
+    }
+
+    /// Keeps the set within [`MAX_PAIRS`]: the largest checklist loses a Failed pair, or else its pair of lowest
+    /// priority that was not checked (RFC 8445 §6.1.2.5, RFC 8838 §10).
+    pub(super) fn limit_pairs(&mut self) {
+        while self.by_path.len() > MAX_PAIRS {
+            let victim = self
+                .pairs()
+                .filter(|(_, pair)| {
+                    matches!(pair.state, PairState::Failed | PairState::Frozen | PairState::Waiting)
+                })
+                .filter(|(_, pair)| !pair.queued)
+                .max_by_key(|(id, pair)| {
+                    let size = self.checklist(pair.component.stream).map_or(0, |checklist| checklist.pairs);
+                    (pair.state == PairState::Failed, size, Reverse(pair.priority), *id)
+                })
+                .map(|(id, _)| id);
+            match victim {
+                Some(id) => self.remove_pair(id),
+                None => break,
+            }
+        }
+    }
+
+    pub(super) fn remove_pair(&mut self, id: PairId) {
+        let Some(pair) = self.pair(id) else { return };
+        let (component, transaction) = (pair.component, pair.transaction);
+        let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        self.unindex(id);
+        if let Some(transaction) = transaction {
+            self.transactions.end(transaction);
+        }
+        if let Some(checklist) = self.checklist_mut(component.stream) {
+            checklist.triggered.retain(|queued| *queued != id);
+            checklist.pairs -= 1;
+            if let Some(component) = checklist.component_mut(component.component) {
+                component.valid.remove(&(Reverse(priority), id));
+                component.nominating = component.nominating.filter(|nominating| *nominating != id);
+                component.selected = component.selected.filter(|selected| *selected != id);
+            }
+        }
+        self.by_path.remove(&path);
+        let place = &mut self.places[usize::from(id.index)];
+        place.pair = None;
+        place.stamp = place.stamp.wrapping_add(1);
+    }
+}

@@ -1,0 +1,124 @@
+//! The indexes over pairs: every question that a packet or a tick asks is answered by one of them, so that no
+//! rule scans pairs.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+
+use super::pair::{Nominated, PairId, PairState};
+use super::role::Role;
+use super::set::ChecklistSet;
+use crate::candidate::BaseId;
+use crate::candidate::priority::pair_priority;
+
+impl ChecklistSet {
+    /// Moves a pair to another state.
+    pub(super) fn set_state(&mut self, id: PairId, state: PairState) {
+        self.unindex(id);
+        if let Some(pair) = self.pair_mut(id) {
+            pair.state = state;
+        }
+        self.index(id);
+    }
+
+    /// Takes a pair out of the indexes; it is about to change.
+    pub(super) fn unindex(&mut self, id: PairId) {
+        let Some(pair) = self.pair(id) else { return };
+        let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
+        let (state, component) = (pair.state, pair.component);
+        self.groups.leave(group, rank, state);
+        if let Some(checklist) = self.checklist_mut(component.stream) {
+            checklist.waiting.remove(&order);
+            if let Some(component) = checklist.component_mut(component.component) {
+                component.open.remove(&(order.0, id));
+                component.valid.remove(&(order.0, id));
+            }
+        }
+    }
+
+    /// Puts a pair into the indexes of its present state and priority.
+    pub(super) fn index(&mut self, id: PairId) {
+        let Some(pair) = self.pair(id) else { return };
+        let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
+        let (state, component) = (pair.state, pair.component);
+        let (checkable, valid) = (state == PairState::Waiting && !pair.blocked, pair.valid.is_some());
+        self.groups.enter(group, rank, state);
+        if let Some(checklist) = self.checklist_mut(component.stream) {
+            if checkable {
+                checklist.waiting.insert(order);
+            }
+            if let Some(component) = checklist.component_mut(component.component) {
+                if state.is_open() {
+                    component.open.insert((order.0, id));
+                }
+                if valid {
+                    component.valid.insert((order.0, id));
+                }
+            }
+        }
+    }
+
+    /// RFC 8445 §6.1.2.3, by the present role.
+    pub(super) fn pair_priority(&self, local: u32, remote: u32) -> u64 {
+        match self.roles.role {
+            Role::Controlling => pair_priority(local, remote),
+            Role::Controlled => pair_priority(remote, local),
+        }
+    }
+
+    /// After a role switch all pair priorities are computed anew, and nominations that did not happen are dropped
+    /// (RFC 8445 §7.2.5.1).
+    pub(super) fn reprioritize(&mut self) {
+        let ids: Vec<_> = self.pairs().map(|(id, _)| id).collect();
+        for id in ids {
+            let Some(pair) = self.pair(id) else { continue };
+            let Some(local) = self.bases.get(&pair.base).and_then(|local| self.local(*local)) else {
+                continue;
+            };
+            let Some(remote) = self.remote(pair.remote) else { continue };
+            let priority = self.pair_priority(local.candidate.priority, remote.candidate.priority);
+            self.unindex(id);
+            if let Some(pair) = self.pair_mut(id) {
+                pair.priority = priority;
+                pair.nominating = false;
+                if pair.nominated == Nominated::OnSuccess {
+                    pair.nominated = Nominated::No;
+                }
+            }
+            self.index(id);
+        }
+        for component in self.checklists.iter_mut().flat_map(|checklist| &mut checklist.components) {
+            component.nominating = None;
+        }
+    }
+
+    /// A TURN permission for this address exists: the pairs that waited for it may be checked.
+    pub fn unblock(&mut self, base: BaseId, peer: IpAddr) {
+        for id in self.blocked(base, peer) {
+            self.unindex(id);
+            if let Some(pair) = self.pair_mut(id) {
+                pair.blocked = false;
+            }
+            self.index(id);
+        }
+    }
+
+    /// The relay refuses to send to this address: its pairs fail.
+    pub fn refuse(&mut self, base: BaseId, peer: IpAddr) {
+        for id in self.blocked(base, peer) {
+            self.set_state(id, PairState::Failed);
+        }
+    }
+
+    fn blocked(&self, base: BaseId, peer: IpAddr) -> Vec<PairId> {
+        let waits = self
+            .pairs()
+            .filter(|(_, pair)| pair.blocked && pair.base == base && pair.destination.ip() == peer);
+        waits.map(|(id, _)| id).collect()
+    }
+
+    /// The best pair of a component that is not decided yet.
+    pub(super) fn best_open(&self, stream: u16, component: u16) -> Option<u64> {
+        let component = self.checklist(stream)?.component(component)?;
+        component.open.first().map(|(Reverse(priority), _)| *priority)
+    }
+}

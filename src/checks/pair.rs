@@ -1,0 +1,127 @@
+//! Candidate pairs (RFC 8445 §6.1.2.2, §6.1.2.6).
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
+use super::freeze::{GroupId, Rank};
+use crate::candidate::BaseId;
+use crate::io::ComponentId;
+use crate::stun::TransactionId;
+use crate::time::{Duration, Instant};
+
+/// A local candidate, by its place in the set's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalId(pub u16);
+
+/// A remote candidate, by its place in the set's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RemoteId(pub u16);
+
+/// A pair, by its place and the stamp of who holds that place: an id that outlived its pair names nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PairId {
+    pub(super) index: u16,
+    pub(super) stamp: u16,
+}
+
+/// The state of a pair (RFC 8445 §6.1.2.6).
+///
+/// ```text
+/// Frozen ──unfrozen──► Waiting ──checked──► In-Progress ──answered──► Succeeded
+///                         ▲                     │  │
+///                         └──the peer checks it─┘  └──no answer──► Failed ──the peer checks it──► Waiting
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PairState {
+    /// Waits for a pair of its foundation to succeed.
+    Frozen,
+    /// Not checked yet, may be.
+    Waiting,
+    /// A check is under way.
+    InProgress,
+    /// A check was answered.
+    Succeeded,
+    /// A check was not answered, or was refused.
+    Failed,
+}
+
+impl PairState {
+    /// Whether its outcome is still unknown.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Frozen | Self::Waiting | Self::InProgress)
+    }
+}
+
+/// What a controlled agent knows of the peer's wish (RFC 8445 §7.3.1.5), and a controlling one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nominated {
+    /// Not nominated.
+    No,
+    /// To be nominated once a check on it succeeds.
+    OnSuccess,
+    /// Nominated.
+    Yes,
+}
+
+/// What was measured on a pair.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quality {
+    /// The latest round-trip time.
+    pub rtt: Option<Duration>,
+    /// Checks sent, retransmissions included.
+    pub requests_sent: u32,
+    /// Answers received.
+    pub responses_received: u32,
+    /// The peer's checks received.
+    pub requests_received: u32,
+}
+
+/// One pair: a base and a remote transport address. What type the candidates are is metadata of the pair, so a
+/// signalled twin of a peer-reflexive candidate changes no state.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// Where checks leave from.
+    pub base: BaseId,
+    /// The remote candidate.
+    pub remote: RemoteId,
+    /// Its transport address.
+    pub destination: SocketAddr,
+    /// The component of both.
+    pub component: ComponentId,
+    /// RFC 8445 §6.1.2.3.
+    pub priority: u64,
+    /// The state.
+    pub state: PairState,
+    /// The local candidate that the peer saw; `Some` makes it a valid pair (RFC 8445 §7.2.5.3.2).
+    pub valid: Option<LocalId>,
+    /// When the last answer came: consent lasts 30 s from then (RFC 7675 §5.1).
+    pub answered: Option<Instant>,
+    /// Nominated, or about to be.
+    pub nominated: Nominated,
+    /// A check of the peer on this pair was authenticated: data from there is accepted (RFC 8445 §12.2).
+    pub authenticated: bool,
+    /// Measurements.
+    pub quality: Quality,
+    pub(super) group: GroupId,
+    /// In the triggered-check queue.
+    pub(super) queued: bool,
+    /// The next check carries USE-CANDIDATE.
+    pub(super) nominating: bool,
+    /// Waits for a TURN permission; no ordinary check until then.
+    pub(super) blocked: bool,
+    /// The transaction that is under way.
+    pub(super) transaction: Option<TransactionId>,
+}
+
+/// The order of checks inside a checklist: highest priority, then lowest component (RFC 8445 §6.1.4.2).
+pub(super) type Order = (Reverse<u64>, u16, PairId);
+
+impl Pair {
+    pub(super) fn order(&self, id: PairId) -> Order {
+        (Reverse(self.priority), self.component.component, id)
+    }
+
+    pub(super) fn rank(&self, id: PairId) -> Rank {
+        (self.component.stream, self.component.component, Reverse(self.priority), id)
+    }
+}

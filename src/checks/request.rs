@@ -1,0 +1,295 @@
+//! Our check and its answer (RFC 8445 §7.2).
+
+use std::net::SocketAddr;
+
+use super::pair::{LocalId, Nominated, PairId, PairState};
+use super::role::{Role, Roles};
+use super::set::ChecklistSet;
+use crate::candidate::BaseId;
+use crate::candidate::{Candidate, CandidateType};
+use crate::stun::auth::Integrity;
+use crate::stun::transaction::{Due, Transaction};
+use crate::stun::wire::{Class, Method, attr};
+use crate::stun::{Message, TransactionId, Verified, Writer};
+use crate::time::{Duration, Instant};
+
+/// What one check says: frozen when it starts, because a retransmission repeats it whatever happened since.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// The pair it was sent on.
+    pub pair: PairId,
+    /// It nominates (RFC 8445 §7.1.2).
+    pub use_candidate: bool,
+    pub(super) roles: Roles,
+    pub(super) priority: u32,
+}
+
+impl Check {
+    /// The same check as a consent request, which never nominates (RFC 7675 §5.1).
+    #[must_use]
+    pub fn without_nomination(self) -> Self {
+        Self { use_candidate: false, ..self }
+    }
+}
+
+/// What an answer, or its absence, changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It belongs to no check of ours, or nobody vouches for it: dropped, the check goes on.
+    Ignored,
+    /// It was taken and changed nothing.
+    Unchanged,
+    /// The pair is valid (RFC 8445 §7.2.5.3.2); `selected` if that nominated it.
+    Validated {
+        /// The pair.
+        pair: PairId,
+        /// Whether it is the selected pair now.
+        selected: bool,
+    },
+    /// The pair failed.
+    Failed(PairId),
+    /// 487: the role switched, or had switched before (RFC 8445 §7.2.5.1).
+    Switched(Role),
+}
+
+/// What is due in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timeout {
+    /// Send this check again.
+    Retransmit(TransactionId),
+    /// The pair failed (RFC 8445 §7.2.5.2.3).
+    Failed(PairId),
+}
+
+/// Where a written message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addressed {
+    /// From this base.
+    pub base: BaseId,
+    /// To this address.
+    pub destination: SocketAddr,
+    /// So many bytes were written.
+    pub len: usize,
+}
+
+impl ChecklistSet {
+    /// Whether a check of ours has this transaction id.
+    pub fn has_transaction(&self, id: TransactionId) -> bool {
+        self.transactions.find(id).is_some()
+    }
+
+    /// Whether the check of this transaction nominates.
+    pub fn nominates(&self, id: TransactionId) -> bool {
+        self.transactions.find(id).is_some_and(|transaction| transaction.owner.use_candidate)
+    }
+
+    /// Writes an open check; `None` if it ended meanwhile.
+    pub fn write_check(&mut self, id: TransactionId, buf: &mut [u8]) -> Option<Addressed> {
+        let check = self.transactions.find(id)?.owner;
+        let written = self.write_request(id, &check, buf)?;
+        self.pair_mut(check.pair)?.quality.requests_sent += 1;
+        Some(written)
+    }
+
+    /// Writes a Binding request with the content of RFC 8445 §7.1 and the credentials of §7.2.2. Consent requests
+    /// are made the same way (RFC 7675 §5.1).
+    pub fn write_request(&self, id: TransactionId, check: &Check, buf: &mut [u8]) -> Option<Addressed> {
+        let pair = self.pair(check.pair)?;
+        let remote = self.checklist(pair.component.stream)?.remote.as_ref()?;
+        let mut writer = Writer::new(buf, Class::Request, Method::BINDING, id);
+        writer.put(attr::USERNAME, remote.username.as_bytes());
+        writer.put_u32(attr::PRIORITY, check.priority);
+        writer.put_u64(check.roles.role.attribute(), check.roles.tiebreaker);
+        if check.use_candidate {
+            writer.put(attr::USE_CANDIDATE, &[]);
+        }
+        writer.integrity(&remote.key, Integrity::Sha1).fingerprint();
+        let len = writer.finish().ok()?.len();
+        Some(Addressed { base: pair.base, destination: pair.destination, len })
+    }
+
+    /// An answer that the peer's key vouches for.
+    pub fn verify_answer<'a>(&self, stream: u16, message: Message<'a>) -> Option<Verified<'a>> {
+        message.verify(&self.checklist(stream)?.remote.as_ref()?.key).ok()
+    }
+
+    /// Processes the answer to a check of ours (RFC 8445 §7.2.5).
+    pub fn handle_answer(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Outcome {
+        let id = message.transaction_id();
+        let Some(check) = self.transactions.find(id).map(|transaction| transaction.owner) else {
+            return Outcome::Ignored;
+        };
+        let Some(pair) = self.pair(check.pair) else { return Outcome::Ignored };
+        let symmetric = (pair.base, pair.destination) == (base, source);
+        let Some(answer) = self.verify_answer(pair.component.stream, message) else {
+            return Outcome::Ignored;
+        };
+        let Some(transaction) = self.transactions.end(id) else { return Outcome::Ignored };
+        if !symmetric {
+            // RFC 8445 §7.2.5.2.1.
+            return self.fail(id, &check);
+        }
+        match message.class() {
+            Class::Success => self.succeed(now, &transaction, &answer),
+            _ if answer.attributes().error_code().is_some_and(|error| error.code == 487) => {
+                self.switch(id, &check)
+            }
+            _ => self.fail(id, &check),
+        }
+    }
+
+    /// RFC 8445 §7.2.5.3.
+    fn succeed(&mut self, now: Instant, transaction: &Transaction<Check>, answer: &Verified<'_>) -> Outcome {
+        let check = transaction.owner;
+        let Some(mapped) = answer.attributes().xor_address(attr::XOR_MAPPED_ADDRESS) else {
+            return self.fail(answer.message().transaction_id(), &check);
+        };
+        let Some(local) = self.local_of(&check, mapped) else { return Outcome::Unchanged };
+        let Some(pair) = self.pair(check.pair) else { return Outcome::Unchanged };
+        let (group, component, other) = (pair.group, pair.component, pair.transaction);
+        let id = answer.message().transaction_id();
+        // The answer to a check that a triggered one had replaced: the later one has nothing left to prove, unless
+        // it nominates.
+        let superseded = other.filter(|other| *other != id);
+        let still_open = superseded.filter(|other| self.nominates(*other));
+        if let (Some(other), None) = (superseded, still_open) {
+            self.transactions.cancel(other);
+        }
+        self.unindex(check.pair);
+        let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
+            pair.state = PairState::Succeeded;
+            pair.valid = pair.valid.or(Some(local));
+            pair.answered = Some(now);
+            pair.quality.responses_received += 1;
+            pair.quality.rtt = transaction.rtt(now).or(pair.quality.rtt);
+            pair.transaction = still_open;
+            check.use_candidate || pair.nominated == Nominated::OnSuccess
+        });
+        self.index(check.pair);
+        if !nominated {
+            self.untrigger(check.pair);
+        }
+        // RFC 8445 §7.2.5.3.3: over all checklists.
+        for id in self.groups.frozen(group) {
+            self.set_state(id, PairState::Waiting);
+        }
+        if let Some(component) =
+            self.checklist_mut(component.stream).and_then(|c| c.component_mut(component.component))
+        {
+            component.first_valid.get_or_insert(now);
+        }
+        let selected = nominated && self.select(check.pair);
+        Outcome::Validated { pair: check.pair, selected }
+    }
+
+    /// The local candidate that the peer saw, a new peer-reflexive one if it is not known (RFC 8445 §7.2.5.3.1).
+    fn local_of(&mut self, check: &Check, mapped: SocketAddr) -> Option<LocalId> {
+        let pair = self.pair(check.pair)?;
+        let (base, component) = (pair.base, pair.component);
+        let known = self.locals.iter().position(|local| {
+            local.component == component && local.candidate.address.socket() == Some(mapped)
+        });
+        if let Some(index) = known {
+            return Some(LocalId(index as u16));
+        }
+        let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
+        let foundation = self.learn_foundation();
+        let kind = CandidateType::PeerReflexive;
+        let candidate =
+            Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
+        self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
+    }
+
+    /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.
+    fn switch(&mut self, id: TransactionId, check: &Check) -> Outcome {
+        if self.roles.refused(check.roles.role, &mut self.rng) {
+            self.reprioritize();
+        }
+        if let Some(pair) = self.pair_mut(check.pair) {
+            if pair.transaction == Some(id) {
+                pair.transaction = None;
+            }
+            if pair.state != PairState::Succeeded {
+                self.set_state(check.pair, PairState::Waiting);
+            }
+            self.trigger(check.pair);
+        }
+        Outcome::Switched(self.roles.role)
+    }
+
+    /// An answer to a consent request is a measurement of its pair.
+    pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration) {
+        if let Some(pair) = self.pair_mut(id) {
+            pair.answered = Some(now);
+            pair.quality.rtt = Some(rtt);
+            pair.quality.responses_received += 1;
+        }
+    }
+
+    /// The next retransmission or failure, until `None`.
+    pub fn poll_timeout(&mut self, now: Instant) -> Option<Timeout> {
+        loop {
+            match self.transactions.poll_due(now)? {
+                Due::Retransmit(id, _) => return Some(Timeout::Retransmit(id)),
+                Due::TimedOut(id, check) => {
+                    if let Outcome::Failed(pair) = self.fail(id, &check) {
+                        return Some(Timeout::Failed(pair));
+                    }
+                }
+            }
+        }
+    }
+
+    /// RFC 8445 §7.2.5.2: the pair fails, unless a later check is under way. A pair whose nomination fails is not
+    /// valid any more (§7.2.5.3.4); the checklist goes on while it can (RFC 8863 §4).
+    fn fail(&mut self, id: TransactionId, check: &Check) -> Outcome {
+        let Some(pair) = self.pair_mut(check.pair) else { return Outcome::Unchanged };
+        if pair.transaction != Some(id) {
+            return Outcome::Unchanged;
+        }
+        pair.transaction = None;
+        pair.nominating = false;
+        let component = pair.component;
+        self.unindex(check.pair);
+        if let Some(pair) = self.pair_mut(check.pair) {
+            pair.state = PairState::Failed;
+            pair.valid = None;
+            pair.nominated = Nominated::No;
+        }
+        self.index(check.pair);
+        if let Some(component) =
+            self.checklist_mut(component.stream).and_then(|c| c.component_mut(component.component))
+        {
+            component.nominating = component.nominating.filter(|nominating| *nominating != check.pair);
+        }
+        Outcome::Failed(check.pair)
+    }
+
+    fn untrigger(&mut self, id: PairId) {
+        let Some(pair) = self.pair_mut(id).filter(|pair| pair.queued && !pair.nominating) else { return };
+        pair.queued = false;
+        let stream = pair.component.stream;
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.triggered.retain(|queued| *queued != id);
+        }
+    }
+
+    /// Takes the transaction of a pair out of retransmission; its answer still counts (RFC 8445 §7.3.1.4).
+    pub(super) fn cancel_check(&mut self, id: PairId) {
+        let transaction = self.pair_mut(id).and_then(|pair| pair.transaction.take());
+        if let Some(transaction) = transaction {
+            self.transactions.cancel(transaction);
+        }
+    }
+
+    /// When [`Self::poll_timeout`] has something.
+    pub fn transaction_deadline(&self) -> Option<Instant> {
+        self.transactions.deadline()
+    }
+}

@@ -1,0 +1,106 @@
+//! What is checked next (RFC 8445 §6.1.4.2), and how long its answer is waited for (§14.3).
+
+use super::checklist::ChecklistState;
+use super::pair::{PairId, PairState};
+use super::request::Check;
+use super::role::Role;
+use super::set::ChecklistSet;
+use crate::candidate::CandidateType;
+use crate::candidate::priority::{candidate_priority, local_preference};
+use crate::stun::TransactionId;
+use crate::stun::transaction::RTO;
+use crate::time::{Duration, Instant};
+
+/// The longest RTO of a check: the product of RFC 8445 §14.3 is capped, so that a hundred pairs do not make the
+/// first retransmission wait for a minute.
+const MAX_RTO: Duration = Duration::from_secs(3);
+
+impl ChecklistSet {
+    /// Whether a triggered check waits: those go before gathering.
+    pub fn has_triggered(&self) -> bool {
+        self.checklists.iter().any(|checklist| checklist.remote.is_some() && !checklist.triggered.is_empty())
+    }
+
+    /// Whether [`Self::begin_check`] has something to do.
+    pub fn wants_slot(&self) -> bool {
+        self.checklists.iter().enumerate().any(|(stream, checklist)| {
+            let ordinary = checklist.state == ChecklistState::Running
+                && (!checklist.waiting.is_empty() || self.groups.has_thawable(stream as u16));
+            checklist.remote.is_some() && (ordinary || !checklist.triggered.is_empty())
+        })
+    }
+
+    /// The slot of this Ta: starts one check, of the next checklist in turn that has one.
+    pub fn begin_check(&mut self, now: Instant) -> Option<TransactionId> {
+        let count = self.checklists.len();
+        for offset in 0..count {
+            let stream = (self.turn + offset) % count;
+            if let Some(pair) = self.next_pair(stream as u16) {
+                self.turn = (stream + 1) % count;
+                return self.start_check(now, pair);
+            }
+        }
+        None
+    }
+
+    /// Steps 1 to 3 of RFC 8445 §6.1.4.2 for one checklist.
+    fn next_pair(&mut self, stream: u16) -> Option<PairId> {
+        let checklist = self.checklist_mut(stream)?;
+        checklist.remote.as_ref()?;
+        if let Some(id) = checklist.triggered.pop_front() {
+            if let Some(pair) = self.pair_mut(id) {
+                pair.queued = false;
+            }
+            return Some(id);
+        }
+        if checklist.state != ChecklistState::Running {
+            return None;
+        }
+        if checklist.waiting.is_empty() {
+            for id in self.groups.thawable(stream) {
+                self.set_state(id, PairState::Waiting);
+            }
+        }
+        self.checklist(stream)?.waiting.first().map(|(_, _, id)| *id)
+    }
+
+    fn start_check(&mut self, now: Instant, id: PairId) -> Option<TransactionId> {
+        let check = self.check_of(id)?;
+        let transaction = TransactionId(self.rng.transaction_id());
+        let rto = self.rto();
+        let pair = self.pair_mut(id)?;
+        pair.transaction = Some(transaction);
+        if pair.state != PairState::Succeeded {
+            self.set_state(id, PairState::InProgress);
+        }
+        self.transactions.start(now, transaction, check, rto);
+        Some(transaction)
+    }
+
+    /// What a check on this pair says now; retransmissions repeat it.
+    pub fn check_of(&self, id: PairId) -> Option<Check> {
+        let pair = self.pair(id)?;
+        let local = self.local(*self.bases.get(&pair.base)?)?;
+        let preference = local_preference(local.candidate.priority);
+        // RFC 8445 §7.1.1: as if it were learnt by the peer.
+        let priority =
+            candidate_priority(CandidateType::PeerReflexive, preference, local.component.component);
+        let use_candidate = pair.nominating && self.roles.role == Role::Controlling;
+        Some(Check { pair: id, roles: self.roles, priority, use_candidate })
+    }
+
+    /// RFC 8445 §14.3 with the product of Ta and the checks to be done, within 500 ms and 3 s.
+    fn rto(&self) -> Duration {
+        (self.ta() * self.groups.active()).clamp(RTO, MAX_RTO)
+    }
+
+    /// Puts a pair into the triggered-check queue, once.
+    pub(super) fn trigger(&mut self, id: PairId) {
+        let Some(pair) = self.pair_mut(id) else { return };
+        let (queued, stream) = (pair.queued, pair.component.stream);
+        pair.queued = true;
+        if !queued && let Some(checklist) = self.checklist_mut(stream) {
+            checklist.triggered.push_back(id);
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The checklist set: one checklist a stream, and what they share (RFC 8445 §6.1.2).
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::freeze::Groups;
+use super::nominate::Nomination;
+use super::pair::{LocalId, Pair, PairId, RemoteId};
+use super::request::Check;
+use super::role::{Role, Roles};
+use crate::candidate::BaseId;
+use crate::candidate::Candidate;
+use crate::credentials::Credentials;
+use crate::io::ComponentId;
+use crate::rng::Rng;
+use crate::stun::Key;
+use crate::stun::transaction::Transactions;
+use crate::time::Duration;
+
+/// Pairs over the whole set (RFC 8445 §6.1.2.5).
+pub const MAX_PAIRS: usize = 100;
+/// Remote candidates, peer-reflexive ones included.
+pub const MAX_REMOTES: usize = 128;
+/// Local candidates, peer-reflexive ones included.
+pub const MAX_LOCALS: usize = 256;
+
+/// A candidate of this agent.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// As it is signalled.
+    pub candidate: Candidate,
+    /// Its base.
+    pub base: BaseId,
+    /// Its component.
+    pub component: ComponentId,
+}
+
+/// A candidate of the peer.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    /// As it was signalled, or as it was learnt from a check.
+    pub candidate: Candidate,
+    /// Its transport address.
+    pub addr: SocketAddr,
+    /// Its component.
+    pub component: ComponentId,
+}
+
+/// A place for a pair, and how often it was taken.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) stamp: u16,
+    pub(super) pair: Option<Pair>,
+}
+
+/// What the set is told once.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The role to start with.
+    pub role: Role,
+    /// When to nominate.
+    pub nomination: Nomination,
+    /// The Ta that is proposed.
+    pub pacing: Duration,
+}
+
+/// Everything that RFC 8445 §6 to §8 works on.
+#[derive(Debug)]
+pub struct ChecklistSet {
+    pub(super) roles: Roles,
+    pub(super) nomination: Nomination,
+    pub(super) checklists: Vec<Checklist>,
+    pub(super) locals: Vec<Local>,
+    pub(super) remotes: Vec<Remote>,
+    /// The candidate that is its own base (host or relayed), of each base.
+    pub(super) bases: HashMap<BaseId, LocalId>,
+    pub(super) places: Vec<Place>,
+    /// A pair's identity is where a packet goes: its base and the remote transport address.
+    pub(super) by_path: HashMap<(BaseId, SocketAddr), PairId>,
+    pub(super) groups: Groups,
+    pub(super) transactions: Transactions<Check>,
+    pub(super) rng: Rng,
+    /// The checklist whose turn it is (RFC 8445 §6.1.4.2).
+    pub(super) turn: usize,
+    /// Ours; the peer's arrives with its credentials.
+    pub(super) pacing: Duration,
+    /// Numbers the foundations of peer-reflexive candidates.
+    pub(super) learnt: u32,
+    /// Neither sockets nor servers will give further local candidates.
+    pub(super) local_ended: bool,
+}
+
+impl ChecklistSet {
+    /// One checklist a stream, with fresh credentials.
+    pub fn new(settings: Settings, components: &[u16], mut rng: Rng) -> Self {
+        let roles = Roles { role: settings.role, tiebreaker: rng.tiebreaker() };
+        let checklists = components.iter().map(|count| {
+            let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
+            let key = Key::short_term(pwd.as_str());
+            Checklist::new(LocalCredentials { ufrag, pwd, key }, *count)
+        });
+        Self {
+            roles,
+            nomination: settings.nomination,
+            checklists: checklists.collect(),
+            locals: Vec::new(),
+            remotes: Vec::new(),
+            bases: HashMap::new(),
+            places: Vec::new(),
+            by_path: HashMap::new(),
+            groups: Groups::default(),
+            transactions: Transactions::default(),
+            rng,
+            turn: 0,
+            pacing: settings.pacing,
+            learnt: 0,
+            local_ended: false,
+        }
+    }
+
+    /// The present role.
+    pub fn role(&self) -> Role {
+        self.roles.role
+    }
+
+    /// All checklists, by stream.
+    pub fn checklists(&self) -> &[Checklist] {
+        &self.checklists
+    }
+
+    /// The checklist of a stream.
+    pub fn checklist(&self, stream: u16) -> Option<&Checklist> {
+        self.checklists.get(usize::from(stream))
+    }
+
+    pub(super) fn checklist_mut(&mut self, stream: u16) -> Option<&mut Checklist> {
+        self.checklists.get_mut(usize::from(stream))
+    }
+
+    /// Local candidates, in the order they were learnt.
+    pub fn locals(&self) -> &[Local] {
+        &self.locals
+    }
+
+    /// Remote candidates, in the order they were learnt.
+    pub fn remotes(&self) -> &[Remote] {
+        &self.remotes
+    }
+
+    /// A local candidate.
+    pub fn local(&self, id: LocalId) -> Option<&Local> {
+        self.locals.get(usize::from(id.0))
+    }
+
+    /// A remote candidate.
+    pub fn remote(&self, id: RemoteId) -> Option<&Remote> {
+        self.remotes.get(usize::from(id.0))
+    }
+
+    /// A pair that exists.
+    pub fn pair(&self, id: PairId) -> Option<&Pair> {
+        let place = self.places.get(usize::from(id.index))?;
+        place.pair.as_ref().filter(|_| place.stamp == id.stamp)
+    }
+
+    pub(super) fn pair_mut(&mut self, id: PairId) -> Option<&mut Pair> {
+        let place = self.places.get_mut(usize::from(id.index))?;
+        place.pair.as_mut().filter(|_| place.stamp == id.stamp)
+    }
+
+    /// All pairs, in no order that means anything.
+    pub fn pairs(&self) -> impl Iterator<Item = (PairId, &Pair)> {
+        self.places.iter().enumerate().filter_map(|(index, place)| {
+            let id = PairId { index: index as u16, stamp: place.stamp };
+            place.pair.as_ref().map(|pair| (id, pair))
+        })
+    }
+
+    /// The pair that a packet from `source` to `base` belongs to.
+    pub fn pair_of(&self, base: BaseId, source: SocketAddr) -> Option<PairId> {
+        self.by_path.get(&(base, source)).copied()
+    }
+
+    /// The Ta in force: the larger of both proposals; a peer that proposes none means 50 ms (RFC 8445 §14.2).
+    pub fn ta(&self) -> Duration {
+        let proposals = self.checklists.iter().filter_map(|checklist| checklist.remote.as_ref());
+        proposals
+            .map(|remote| remote.credentials.pacing.unwrap_or(Duration::from_millis(50)))
+            .fold(self.pacing, Duration::max)
+    }
+
+    /// Takes the peer's credentials of a stream.
+    pub fn set_remote_credentials(&mut self, stream: u16, credentials: Credentials) {
+        if let Some(checklist) = self.checklist_mut(stream) {
+            let username = format!("{}:{}", credentials.ufrag, checklist.local.ufrag).into();
+            let key = Key::short_term(credentials.pwd.as_str());
+            checklist.remote = Some(RemoteCredentials { credentials, username, key });
+        }
+    }
+
+    /// The peer will not send further candidates for this stream (RFC 8838 §14).
+    pub fn end_remote_candidates(&mut self, stream: u16) {
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.remote_ended = true;
+        }
+    }
+
+    /// There will be no further local candidate.
+    pub fn end_local_candidates(&mut self) {
+        self.local_ended = true;
+    }
+
+    /// Marks checklists that are spent (RFC 8445 §7.2.5.4). The caller asks only when the PAC timer is over (RFC
+    /// 8863 §4); the peer's end-of-candidates may then be missing (RFC 8863 §5).
+    pub fn conclude_exhausted(&mut self) {
+        for checklist in &mut self.checklists {
+            if checklist.state == ChecklistState::Running && self.local_ended && checklist.is_exhausted() {
+                checklist.state = ChecklistState::Failed;
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Rules of the checklist set, without bytes.

@@ -1,0 +1,138 @@
+//! serde for what travels over signaling (feature `serde`).
+//!
+//! A [`Signal`] is a map tagged by `type`, close to what the W3C API puts into an RTCIceCandidateInit:
+//!
+//! ```text
+//! {"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","lite":false,"options":["ice2"]}
+//! {"type":"candidate","candidate":"candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host"}
+//! {"type":"end-of-candidates","ufrag":"8hhY"}
+//! ```
+//!
+//! `stream` is absent for stream 0, `ufrag` for the current generation, `pacing` is in milliseconds; unknown
+//! fields are ignored. The format has to describe itself, as JSON does; elsewhere send the text of a signal.
+//! [`Ufrag`], [`Pwd`] and [`Candidate`] are strings: their text.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::time::Duration;
+
+use super::{Signal, What};
+use crate::candidate::Candidate;
+use crate::credentials::{Credentials, Pwd, Ufrag};
+
+macro_rules! by_text {
+    ($type:ty, $text:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&$text(self))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+by_text!(Ufrag, Ufrag::as_str);
+by_text!(Pwd, Pwd::as_str);
+by_text!(Candidate, std::convert::identity::<&Candidate>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+enum Tagged {
+    Credentials {
+        #[serde(default, skip_serializing_if = "is_zero")]
+        stream: u16,
+        ufrag: Ufrag,
+        pwd: Pwd,
+        #[serde(default)]
+        lite: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pacing: Option<u64>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        options: Vec<String>,
+    },
+    Candidate {
+        #[serde(default, skip_serializing_if = "is_zero")]
+        stream: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ufrag: Option<Ufrag>,
+        candidate: Candidate,
+    },
+    EndOfCandidates {
+        #[serde(default, skip_serializing_if = "is_zero")]
+        stream: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ufrag: Option<Ufrag>,
+    },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_zero(stream: &u16) -> bool {
+    *stream == 0
+}
+
+impl Serialize for Signal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { stream, ufrag, what } = self.clone();
+        let tagged = match what {
+            What::Credentials(Credentials { ufrag, pwd, lite, pacing, options }) => {
+                let pacing = pacing.map(|ta| u64::try_from(ta.as_millis()).unwrap_or(u64::MAX));
+                Tagged::Credentials { stream, ufrag, pwd, lite, pacing, options }
+            }
+            What::Candidate(candidate) => Tagged::Candidate { stream, ufrag, candidate },
+            What::EndOfCandidates => Tagged::EndOfCandidates { stream, ufrag },
+        };
+        tagged.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Tagged::deserialize(deserializer)? {
+            Tagged::Credentials { stream, ufrag, pwd, lite, pacing, options } => {
+                let pacing = pacing.map(Duration::from_millis);
+                let credentials = Credentials { lite, pacing, options, ..Credentials::new(ufrag, pwd) };
+                Self::new(stream, What::Credentials(credentials))
+            }
+            Tagged::Candidate { stream, ufrag, candidate } => {
+                Self { stream, ufrag, what: What::Candidate(candidate) }
+            }
+            Tagged::EndOfCandidates { stream, ufrag } => Self { stream, ufrag, what: What::EndOfCandidates },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_survive_json() {
+        for line in [
+            "0 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg lite pacing=20 options=ice2,trickle",
+            "2 generation=8hhY candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",
+            "0 end-of-candidates",
+        ] {
+            let signal: Signal = line.parse().expect(line);
+            let json = serde_json::to_string(&signal).expect(line);
+            assert_eq!(serde_json::from_str::<Signal>(&json).expect(&json), signal);
+        }
+    }
+
+    #[test]
+    fn a_signal_of_stream_0_is_as_short_as_can_be() {
+        let signal: Signal = "0 end-of-candidates".parse().unwrap();
+        assert_eq!(serde_json::to_string(&signal).unwrap(), r#"{"type":"end-of-candidates"}"#);
+    }
+
+    #[test]
+    fn an_error_names_the_field() {
+        let json = r#"{"type":"candidate","candidate":"candidate:1 0 udp 1 192.0.2.1 5 typ host"}"#;
+        let error = serde_json::from_str::<Signal>(json).expect_err(json).to_string();
+        assert!(error.contains("component"), "{error}");
+    }
+}
