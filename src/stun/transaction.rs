@@ -173,10 +173,9 @@ impl<K: Copy> Transactions<K> {
 
     /// The owners of all that was not cancelled, in the order of their deadlines.
     pub fn into_owners(self) -> Vec<K> {
-        let order = self.due.into_sorted_vec().into_iter().rev();
-        let live = order.filter_map(|Reverse((at, id))| {
-            let transaction = self.open.get(&id)?;
-            (transaction.next == at && !transaction.cancelled).then_some(transaction.owner)
+        let live = self.due.iter().filter_map(|(_, id)| {
+            let transaction = self.open.get(id)?;
+            (!transaction.cancelled).then_some(transaction.owner)
         });
         live.collect()
     }
@@ -275,6 +274,17 @@ mod tests {
         assert_eq!(rtt(&transactions, start + RTO / 5), Some(RTO / 5));
         assert!(transactions.poll_due(start + RTO).is_some());
         assert_eq!(rtt(&transactions, start + RTO), None);
+    }
+
+    #[test]
+    fn owners_come_in_the_order_of_their_deadlines_without_the_cancelled() {
+        let start = crate::time::test_epoch();
+        let mut transactions = Transactions::default();
+        for (number, rto) in [(1, RTO * 3), (2, RTO), (3, RTO * 2), (4, RTO)] {
+            transactions.start(start, TransactionId([number; 12]), number, rto);
+        }
+        transactions.cancel(TransactionId([3; 12]));
+        assert_eq!(transactions.into_owners(), [2, 4, 1]);
     }
 
     #[test]
