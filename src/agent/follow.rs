@@ -13,6 +13,7 @@ use crate::checks::{PairId, Role};
 use crate::consent::Consent;
 use crate::io::ComponentId;
 use crate::time::Instant;
+use crate::trace::What;
 use crate::turn;
 use crate::turn::data::Framing;
 
@@ -66,6 +67,7 @@ impl Agent {
 
     /// A pair was nominated.
     pub(super) fn follow_selected(&mut self, now: Instant, id: PairId) {
+        self.record_nominated(now, id);
         let Some(pair) = self.checks.pair(id) else { return };
         let (component, base, peer) = (pair.component, pair.base, pair.destination);
         let local =
@@ -101,6 +103,8 @@ impl Agent {
             }
             if flow.path != path {
                 flow.path = path;
+                let destination = path.map(|path| path.destination());
+                self.trace.push(now, What::Path { component, destination });
                 self.events.push_back(Event::Path { component, path });
             }
         }

@@ -8,7 +8,7 @@ use super::config::Policy;
 use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Relay, RelayId};
 use super::state::State;
-use crate::candidate::address::can_be_base;
+use crate::candidate::address::is_unicast;
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType};
 use crate::checks::Permission;
@@ -17,6 +17,7 @@ use crate::gather::{Found, Query};
 use crate::io::{Socket, SocketId, Transport};
 use crate::signal::{Signal, What};
 use crate::time::{Duration, Instant};
+use crate::trace::Side;
 use crate::turn::Client;
 
 /// Servers that have not answered by then do not delay the end of gathering.
@@ -30,13 +31,14 @@ impl Agent {
     /// [`AddSocketError`]; the agent is unchanged.
     pub fn add_socket(&mut self, now: Instant, id: SocketId, socket: Socket) -> Result<(), AddSocketError> {
         let Socket::Udp { local, component } = socket;
+        self.now = now;
         if self.is_over() {
             return Err(AddSocketError::Closed);
         }
         if local.ip().is_unspecified() || local.port() == 0 {
             return Err(AddSocketError::NotConcrete(local));
         }
-        if !can_be_base(local.ip()) {
+        if !is_unicast(local.ip()) {
             return Err(AddSocketError::NotUnicast(local));
         }
         if self.bases.of_socket(id, local.ip()).is_some() {
@@ -115,6 +117,7 @@ impl Agent {
 
     /// There will be no further sockets for now: gathering ends when the servers have answered.
     pub fn end_of_sockets(&mut self, now: Instant) {
+        self.now = now;
         self.sockets_ended = true;
         self.follow_gathering(now);
     }
@@ -222,6 +225,7 @@ impl Agent {
     }
 
     fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
+        self.record_candidate(self.now, Side::Local, candidate);
         // RFC 8838 §13: none after the end, and none after nomination.
         if self.gathering_ended || self.state == State::Completed {
             return;

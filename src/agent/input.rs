@@ -18,6 +18,7 @@ use crate::turn;
 impl Agent {
     /// Takes what happened outside. A hostile datagram is no error: it is counted and dropped.
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
+        self.now = now;
         match input {
             Input::Timeout => {
                 self.handle_timeout(now);
@@ -63,11 +64,12 @@ impl Agent {
         if self.is_over() {
             return Received::Unclaimed;
         }
+        self.record_received(now, base, source, payload);
         if classify(payload) != Kind::Stun {
             return self.handle_data(base, source, payload);
         }
         let Ok(message) = Message::parse(payload) else {
-            self.stats.datagrams_dropped += 1;
+            self.drop_datagram(now, base, source, "malformed");
             return Received::Consumed;
         };
         if message.method() != Method::BINDING {
@@ -103,7 +105,8 @@ impl Agent {
         let Some(entry) = self.bases.get(base) else { return Received::Unclaimed };
         let hidden = entry.via == Via::Socket && self.config.policy == super::Policy::Relay;
         if !message.has_fingerprint() || hidden {
-            self.stats.datagrams_dropped += 1;
+            let why = if hidden { "not for a relay-only agent" } else { "no FINGERPRINT" };
+            self.drop_datagram(now, base, source, why);
             return Received::Consumed;
         }
         let component = entry.component;
@@ -136,7 +139,7 @@ impl Agent {
 
     /// Nobody vouches for this request: a short answer, seldom, or none.
     fn answer_stranger(&mut self, now: Instant, reply: Reply, message: Message<'_>) {
-        self.stats.datagrams_dropped += 1;
+        self.drop_datagram(now, reply.base, reply.destination, "not authenticated");
         let short = message.raw().len() >= Reply::UNSIGNED_LEN;
         if self.config.unauthenticated == Answer::Limited && short && self.allowance.take(now) {
             self.intents.push(Intent::Reply(reply));
@@ -157,12 +160,12 @@ impl Agent {
         } else if self.gatherer.has_transaction(id) {
             match self.gatherer.handle_answer(now, base, source, message) {
                 Some(found) => self.follow_found(now, found),
-                None => self.stats.datagrams_dropped += 1,
+                None => self.drop_datagram(now, base, source, "not from the server that was asked"),
             }
         } else if let Some(index) = self.flows.iter().position(|flow| flow.asks(id)) {
             self.handle_consent(now, index, base, source, message);
         } else {
-            self.stats.datagrams_dropped += 1;
+            self.drop_datagram(now, base, source, "no transaction of this id");
             return Received::Unclaimed;
         }
         Received::Consumed
@@ -182,7 +185,7 @@ impl Agent {
         let right = asked.is_some_and(|pair| (pair.base, pair.destination) == (base, source));
         let answer = self.checks.verify_answer(flow.component.stream, message).filter(|_| right);
         let (Some(consent), Some(pair), Some(answer)) = (&mut flow.consent, flow.pair, answer) else {
-            self.stats.datagrams_dropped += 1;
+            self.drop_datagram(now, base, source, "consent answer not authenticated");
             return;
         };
         match answer.message().class() {

@@ -20,6 +20,7 @@ mod input;
 mod output;
 mod pacer;
 pub mod path;
+mod record;
 mod relays;
 mod signals;
 pub mod state;
@@ -39,6 +40,7 @@ use crate::io::ComponentId;
 use crate::rng::Rng;
 use crate::stats::Stats;
 use crate::time::{Instant, Timer};
+use crate::trace::Trace;
 
 use bases::Bases;
 use flow::Flow;
@@ -84,6 +86,9 @@ pub struct Agent {
     /// When an agent without consent gives up.
     give_up: Timer,
     stats: Stats,
+    trace: Trace,
+    /// When the agent was called last: what is polled counts as sent then.
+    now: Instant,
 }
 
 impl Agent {
@@ -95,6 +100,7 @@ impl Agent {
         let components = config.components.iter().enumerate().flat_map(|(stream, count)| {
             (1..=*count).map(move |component| ComponentId { stream: stream as u16, component })
         });
+        let trace = Trace::new(config.trace);
         let mut agent = Self {
             flows: components.map(Flow::new).collect(),
             config,
@@ -120,6 +126,8 @@ impl Agent {
             free: Timer::STOPPED,
             give_up: Timer::STOPPED,
             stats: Stats::default(),
+            trace,
+            now,
         };
         agent.signal_credentials();
         agent
@@ -176,6 +184,7 @@ impl Agent {
             self.follow_relay(now, id);
         }
         self.state = state;
+        self.record_state(now, state);
         self.events.push_back(Event::State(state));
     }
 

@@ -122,7 +122,9 @@ impl Agent {
                     None => None,
                 },
             };
-            if let Some(written) = addressed.and_then(|(base, to, len)| self.address(base, to, len, buf)) {
+            let Some((base, to, len)) = addressed else { continue };
+            self.record_sent(base, to, &buf[HEADROOM..HEADROOM + len]);
+            if let Some(written) = self.address(base, to, len, buf) {
                 return Some(written);
             }
         }

@@ -4,7 +4,7 @@ use super::Agent;
 use super::bases::Via;
 use super::event::Event;
 use super::state::State;
-use crate::candidate::address::{Loopback, is_checkable_remote};
+use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
 use crate::checks::set::MAX_REMOTES;
@@ -14,6 +14,7 @@ use crate::io::{ComponentId, Transport};
 use crate::signal::{Signal, What};
 use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
+use crate::trace::Side;
 
 /// The Ta that need not be proposed (RFC 8445 §14.2).
 const DEFAULT_TA: Duration = Duration::from_millis(50);
@@ -36,6 +37,7 @@ impl Agent {
     /// # Errors
     /// [`SignalError`] says why it was not taken; the session goes on without it.
     pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
+        self.now = now;
         let result = self.take_signal(now, signal);
         if result.is_err() {
             self.stats.signals_refused += 1;
@@ -105,10 +107,10 @@ impl Agent {
             return Err(SignalError::Unsupported("a candidate whose address is a name"));
         };
         let has_loopback = self.bases.iter().any(|(_, base)| base.addr.ip().is_loopback());
-        let loopback = if has_loopback { Loopback::Accepted } else { Loopback::Refused };
-        if !is_checkable_remote(addr, loopback) {
+        if !is_checkable_remote(addr, has_loopback) {
             return Err(SignalError::Address(addr));
         }
+        self.record_candidate(now, Side::Remote, &candidate);
         let bases = &self.bases;
         let permission = |base| match bases.get(base).map(|base| base.via) {
             Some(Via::Relay(_)) => Permission::Needed,
@@ -143,6 +145,7 @@ impl Agent {
             return;
         }
         self.state = state;
+        self.record_state(now, state);
         self.events.push_back(Event::State(state));
         match state {
             State::Completed => {

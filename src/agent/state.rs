@@ -29,3 +29,19 @@ pub enum State {
     /// After `close`.
     Closed,
 }
+
+impl State {
+    /// The name in lower case, as in the W3C's `RTCIceTransportState`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Gathering => "gathering",
+            Self::Checking => "checking",
+            Self::Connected => "connected",
+            Self::Completed => "completed",
+            Self::Disconnected => "disconnected",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+        }
+    }
+}

@@ -48,9 +48,9 @@ fn scope_v6(ip: Ipv6Addr) -> Scope {
     }
 }
 
-/// Whether the address of a socket that the caller names can be the base of a candidate. Loopback can: who
+/// Whether an address names one host, so that a socket on it can be the base of a candidate. Loopback can: who
 /// names it wants it.
-pub fn can_be_base(ip: IpAddr) -> bool {
+pub fn is_unicast(ip: IpAddr) -> bool {
     scope(ip) != Scope::Unusable
 }
 
@@ -60,21 +60,13 @@ pub fn is_gatherable(ip: IpAddr) -> bool {
     matches!(scope(ip), Scope::LinkLocal | Scope::Wide)
 }
 
-/// What an agent does with a remote loopback candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loopback {
-    /// It has a loopback base: the peer may live on this host.
-    Accepted,
-    /// It has none: the peer would have it send to services of its own host.
-    Refused,
-}
-
-/// Whether checks may be sent to the address of a remote candidate.
-pub fn is_checkable_remote(addr: SocketAddr, loopback: Loopback) -> bool {
+/// Whether checks may be sent to the address of a remote candidate. Loopback only by an agent that has a
+/// loopback base: a peer must not have any other send to services of its own host.
+pub fn is_checkable_remote(addr: SocketAddr, has_loopback_base: bool) -> bool {
     addr.port() != 0
         && match scope(addr.ip()) {
             Scope::Unusable => false,
-            Scope::Loopback => loopback == Loopback::Accepted,
+            Scope::Loopback => has_loopback_base,
             Scope::LinkLocal | Scope::Wide => true,
         }
 }

@@ -16,7 +16,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
-use super::{Signal, What};
+use super::{MAX_PACING, Signal, What, is_option};
 use crate::candidate::Candidate;
 use crate::credentials::{Credentials, Pwd, Ufrag};
 
@@ -94,7 +94,10 @@ impl<'de> Deserialize<'de> for Signal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Tagged::deserialize(deserializer)? {
             Tagged::Credentials { stream, ufrag, pwd, lite, pacing, options } => {
-                let pacing = pacing.map(Duration::from_millis);
+                if !options.iter().all(|option| is_option(option)) {
+                    return Err(D::Error::custom("options: has one that is not a word"));
+                }
+                let pacing = pacing.map(|ta| Duration::from_millis(ta.min(MAX_PACING)));
                 let credentials = Credentials { lite, pacing, options, ..Credentials::new(ufrag, pwd) };
                 Self::new(stream, What::Credentials(credentials))
             }
@@ -131,8 +134,16 @@ mod tests {
 
     #[test]
     fn an_error_names_the_field() {
-        let json = r#"{"type":"candidate","candidate":"candidate:1 0 udp 1 192.0.2.1 5 typ host"}"#;
-        let error = serde_json::from_str::<Signal>(json).expect_err(json).to_string();
-        assert!(error.contains("component"), "{error}");
+        for (json, field) in [
+            (r#"{"type":"candidate","candidate":"candidate:1 0 udp 1 192.0.2.1 5 typ host"}"#, "component"),
+            (r#"{"type":"credentials","ufrag":"abc","pwd":"asd88fgpdd777uzjYhagZg"}"#, "ufrag"),
+            (
+                r#"{"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","options":["a b"]}"#,
+                "options",
+            ),
+        ] {
+            let error = serde_json::from_str::<Signal>(json).expect_err(json).to_string();
+            assert!(error.contains(field), "{error}");
+        }
     }
 }

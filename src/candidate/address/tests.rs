@@ -62,18 +62,18 @@ fn scopes_change_at_the_borders_of_the_prefixes() {
 #[test]
 fn loopback_is_a_base_only_when_named() {
     for text in ["127.0.0.1", "::1"] {
-        assert!(can_be_base(ip(text)) && !is_gatherable(ip(text)), "{text}");
+        assert!(is_unicast(ip(text)) && !is_gatherable(ip(text)), "{text}");
     }
-    assert!(!can_be_base(ip("::ffff:10.0.0.1")) && is_gatherable(ip("10.0.0.1")));
+    assert!(!is_unicast(ip("::ffff:10.0.0.1")) && is_gatherable(ip("10.0.0.1")));
 }
 
 #[test]
 fn a_remote_loopback_candidate_needs_a_loopback_base() {
-    let checkable = |text, loopback| is_checkable_remote(socket(text), loopback);
-    assert!(checkable("127.0.0.1:5", Loopback::Accepted) && !checkable("127.0.0.1:5", Loopback::Refused));
-    assert!(checkable("[::1]:5", Loopback::Accepted) && !checkable("[::1]:5", Loopback::Refused));
-    assert!(checkable("10.0.0.1:5", Loopback::Refused));
-    assert!(!checkable("10.0.0.1:0", Loopback::Accepted) && !checkable("224.0.0.1:5", Loopback::Accepted));
+    let checkable = |text, has_loopback_base| is_checkable_remote(socket(text), has_loopback_base);
+    assert!(checkable("127.0.0.1:5", true) && !checkable("127.0.0.1:5", false));
+    assert!(checkable("[::1]:5", true) && !checkable("[::1]:5", false));
+    assert!(checkable("10.0.0.1:5", false));
+    assert!(!checkable("10.0.0.1:0", true) && !checkable("224.0.0.1:5", true));
 }
 
 #[test]
