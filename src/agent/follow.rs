@@ -129,8 +129,12 @@ impl Agent {
     pub(super) fn follow_expiry(&mut self, now: Instant, index: usize) {
         let Some(flow) = self.flows.get_mut(index) else { return };
         flow.consent = None;
-        flow.lost = true;
-        self.follow_paths(now);
+        if let Some(pair) = flow.pair {
+            // A pair that was only valid gives way to the next one; a selected one is the session's only path.
+            flow.lost = self.checks.is_selected(pair);
+            self.checks.expire(pair);
+        }
+        self.follow_checks(now);
     }
 
     /// What a TURN client has to tell, and to send.

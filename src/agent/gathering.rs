@@ -165,6 +165,7 @@ impl Agent {
         };
         let Some(host) = self.bases.get(from).copied() else { return };
         self.add_reflexive(from, mapped, server);
+        self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
         // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
         if self.bases.is_full() || self.bases.iter().any(|(_, base)| base.addr == relayed) {
             return;

@@ -175,6 +175,8 @@ impl Agent {
                 self.events.push_back(Event::Path { component: flow.component, path: None });
             }
         }
+        // Before the relays are closed: what they tell then is not a matter of gathering any more.
+        self.state = state;
         self.intents.clear();
         self.gatherer.conclude();
         for id in self.relays.ids() {
@@ -183,7 +185,6 @@ impl Agent {
             }
             self.follow_relay(now, id);
         }
-        self.state = state;
         self.record_state(now, state);
         self.events.push_back(Event::State(state));
     }

@@ -116,6 +116,23 @@ impl ChecklistSet {
         waits.map(|(id, _)| id).collect()
     }
 
+    /// Consent on this pair is lost (RFC 7675 §5.1): it is not valid any more.
+    pub fn expire(&mut self, id: PairId) {
+        self.unindex(id);
+        if let Some(pair) = self.pair_mut(id) {
+            pair.state = PairState::Failed;
+            pair.valid = None;
+        }
+        self.index(id);
+    }
+
+    /// Whether this is the selected pair of its component.
+    pub fn is_selected(&self, id: PairId) -> bool {
+        let component = self.pair(id).map(|pair| pair.component);
+        let list = component.and_then(|at| self.checklist(at.stream)?.component(at.component));
+        list.is_some_and(|component| component.selected == Some(id))
+    }
+
     /// The best pair of a component that is not decided yet.
     pub(super) fn best_open(&self, stream: u16, component: u16) -> Option<u64> {
         let component = self.checklist(stream)?.component(component)?;

@@ -67,6 +67,11 @@ impl Gatherer {
         }
     }
 
+    /// Keeps the mapping towards a server that is asked otherwise, such as for an allocation.
+    pub fn keep(&mut self, now: Instant, query: Query) {
+        self.kept.push_back((now + KEEPALIVE, query));
+    }
+
     /// Whether a query waits for a slot.
     pub fn wants_slot(&self) -> bool {
         !self.waiting.is_empty()
@@ -143,7 +148,7 @@ impl Gatherer {
         }
         Some(match mapped_address(&answer) {
             Some(mapped) => {
-                self.kept.push_back((now + KEEPALIVE, query));
+                self.keep(now, query);
                 Found::Mapped(query, mapped)
             }
             None => Found::Incomplete(query),
