@@ -19,7 +19,7 @@ fn request(fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
     let mut buf = [0; 1280];
     let mut writer = Writer::new(&mut buf, Class::Request, Method::BINDING, ID);
     fill(&mut writer);
-    writer.finish().unwrap().to_vec()
+    writer.finish().expect("1280 bytes are enough").to_vec()
 }
 
 /// Appends an attribute as an attacker would, without the key.

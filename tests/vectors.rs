@@ -48,7 +48,7 @@ const USERHASH_REQUEST: &str = "
     4c 0a 45 d9  f8 30 aa 6d  6f 73 5a 01";
 
 fn bytes(hex: &str) -> Vec<u8> {
-    hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect()
+    hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("two hexadecimal digits")).collect()
 }
 
 /// Types and values, without padding.

@@ -117,6 +117,7 @@ pub(crate) fn read_twice(datagram: &[u8]) -> Taken {
     }
 }
 
+#[expect(clippy::redundant_closure_for_method_calls, reason = "the two readings stand side by side")]
 fn compare(ours: &Message<'_>, theirs: &stun_codec::Message<Known>) {
     let class = match ours.class() {
         Class::Request => MessageClass::Request,
@@ -161,6 +162,11 @@ fn compare(ours: &Message<'_>, theirs: &stun_codec::Message<Known>) {
     same!(ChannelNumber, |a| a.channel_number(), |t| t.value());
     same!(Lifetime, |a| a.lifetime(), |t| t.lifetime());
     same!(RequestedTransport, |a| a.requested_transport(), |t| t.protocol());
+    same!(
+        RequestedAddressFamily,
+        |a| a.requested_address_family().map(|f| f == floe::stun::Family::V6),
+        |t| { t.address_family() == stun_codec::rfc8656::attributes::AddressFamily::V6 }
+    );
     same!(ReservationToken, |a| a.reservation_token(), |t| t.token());
     same!(EvenPort, |a| a.even_port().map(|e| e == floe::stun::codec::EvenPort::EvenAndNext), |t| t
         .is_requested());

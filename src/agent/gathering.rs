@@ -8,7 +8,7 @@ use super::config::Policy;
 use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Relay, RelayId};
 use super::state::State;
-use crate::candidate::address::can_be_base;
+use crate::candidate::address::is_unicast;
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType};
 use crate::checks::Permission;
@@ -38,7 +38,7 @@ impl Agent {
         if local.ip().is_unspecified() || local.port() == 0 {
             return Err(AddSocketError::NotConcrete(local));
         }
-        if !can_be_base(local.ip()) {
+        if !is_unicast(local.ip()) {
             return Err(AddSocketError::NotUnicast(local));
         }
         if self.bases.of_socket(id, local.ip()).is_some() {

@@ -4,7 +4,7 @@ use super::Agent;
 use super::bases::Via;
 use super::event::Event;
 use super::state::State;
-use crate::candidate::address::{Loopback, is_checkable_remote};
+use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
 use crate::checks::set::MAX_REMOTES;
@@ -107,8 +107,7 @@ impl Agent {
             return Err(SignalError::Unsupported("a candidate whose address is a name"));
         };
         let has_loopback = self.bases.iter().any(|(_, base)| base.addr.ip().is_loopback());
-        let loopback = if has_loopback { Loopback::Accepted } else { Loopback::Refused };
-        if !is_checkable_remote(addr, loopback) {
+        if !is_checkable_remote(addr, has_loopback) {
             return Err(SignalError::Address(addr));
         }
         self.record_candidate(now, Side::Remote, &candidate);

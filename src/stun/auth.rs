@@ -137,7 +137,7 @@ fn covered(raw: &[u8], at: usize, mut feed: impl FnMut(&[u8])) -> Option<&[u8]> 
     let &[_, _, l0, l1] = raw.get(at..)?.first_chunk::<4>()?;
     let length = usize::from(u16::from_be_bytes([l0, l1]));
     #[cfg(test)]
-    super::wire::work::hmac(at);
+    super::wire::work::mac(at);
     feed(raw.get(..2)?);
     feed(&((at + 4 + length - HEADER) as u16).to_be_bytes());
     feed(raw.get(4..at)?);

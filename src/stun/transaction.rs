@@ -1,18 +1,22 @@
-//! Transactions over UDP (RFC 8489 §6.2.1): retransmission at RTO, 3 RTO, 7 RTO … after the first request,
-//! `Rc` requests in total, and `Rm × RTO` of patience after the last one.
+//! Transactions (RFC 8489 §6.2). Over UDP: retransmission at RTO, 3 RTO, 7 RTO … after the first request, `Rc`
+//! requests in total, and `Rm × RTO` of patience after the last one. Over TCP and TLS: one request, and `Ti`.
+//!
+//! The caller gives the RTO. In ICE it follows from the number of checks (RFC 8445 §14.3) and is never below
+//! 500 ms, so an estimate from measured round trips (RFC 8489 §6.2.1, a SHOULD) would hardly ever differ.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::wire::TransactionId;
 use crate::time::{Duration, Instant};
 
 /// The least RTO in ICE, and the initial one elsewhere (RFC 8445 §14.3, RFC 8489 §6.2.1).
 pub const RTO: Duration = Duration::from_millis(500);
-/// Requests in total.
+/// Requests in total (RFC 8489 §6.2.1).
 pub const RC: u8 = 7;
-/// How many RTOs the last request is waited for.
+/// How many RTOs the last request is waited for (RFC 8489 §6.2.1).
 pub const RM: u32 = 16;
+/// How long an answer over TCP or TLS is waited for (RFC 8489 §6.2.2).
+pub const TI: Duration = Duration::from_millis(39_500);
 
 /// One transaction that has not been answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +27,28 @@ pub struct Transaction<K> {
     pub started: Instant,
     /// Requests so far, 1..=7.
     pub sent: u8,
-    rto: Duration,
+    repeat: Repeat,
+    /// When something is due: its entry in [`Transactions::due`].
     next: Instant,
     cancelled: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Repeat {
+    /// UDP, with this RTO.
+    After(Duration),
+    /// A reliable transport, with this Ti.
+    Never(Duration),
+}
+
+impl Repeat {
+    /// From the first request until failure.
+    fn patience(self) -> Duration {
+        match self {
+            Self::After(rto) => lifetime(rto),
+            Self::Never(ti) => ti,
+        }
+    }
 }
 
 impl<K> Transaction<K> {
@@ -50,17 +73,18 @@ pub enum Due<K> {
     TimedOut(TransactionId, K),
 }
 
-/// The open transactions of one owner, by id. Work for each call is logarithmic at most.
+/// The open transactions of one owner. Work for each call is logarithmic, memory is that of the open ones, whose
+/// number the owner limits, and what is due at the same instant comes in the order of ids.
 #[derive(Debug)]
 pub struct Transactions<K> {
-    open: HashMap<TransactionId, Transaction<K>>,
-    /// May hold entries that are overtaken: those whose instant is not the transaction's `next`.
-    due: BinaryHeap<Reverse<(Instant, TransactionId)>>,
+    open: BTreeMap<TransactionId, Transaction<K>>,
+    /// One entry for each open transaction.
+    due: BTreeSet<(Instant, TransactionId)>,
 }
 
 impl<K> Default for Transactions<K> {
     fn default() -> Self {
-        Self { open: HashMap::new(), due: BinaryHeap::new() }
+        Self { open: BTreeMap::new(), due: BTreeSet::new() }
     }
 }
 
@@ -75,11 +99,22 @@ impl<K: Copy> Transactions<K> {
         self.open.is_empty()
     }
 
-    /// Starts one; its first request leaves now.
+    /// Starts one over UDP; its first request leaves now. It takes the place of one with the same id.
     pub fn start(&mut self, now: Instant, id: TransactionId, owner: K, rto: Duration) {
-        let next = now + rto;
-        self.open.insert(id, Transaction { owner, started: now, sent: 1, rto, next, cancelled: false });
-        self.due.push(Reverse((next, id)));
+        self.insert(now, id, owner, Repeat::After(rto), rto);
+    }
+
+    /// Starts one over a reliable transport: it is never sent again, and fails after `ti`, such as [`TI`]
+    /// (RFC 8489 §6.2.2).
+    pub fn start_reliable(&mut self, now: Instant, id: TransactionId, owner: K, ti: Duration) {
+        self.insert(now, id, owner, Repeat::Never(ti), ti);
+    }
+
+    fn insert(&mut self, now: Instant, id: TransactionId, owner: K, repeat: Repeat, wait: Duration) {
+        self.end(id);
+        let next = now + wait;
+        self.open.insert(id, Transaction { owner, started: now, sent: 1, repeat, next, cancelled: false });
+        self.due.insert((next, id));
     }
 
     /// The open transaction of this id.
@@ -89,9 +124,9 @@ impl<K: Copy> Transactions<K> {
 
     /// Ends it: the answer came, or nobody waits for it any more.
     pub fn end(&mut self, id: TransactionId) -> Option<Transaction<K>> {
-        let ended = self.open.remove(&id);
-        self.drop_overtaken();
-        ended
+        let ended = self.open.remove(&id)?;
+        self.due.remove(&(ended.next, id));
+        Some(ended)
     }
 
     /// No more retransmissions and no failure, but an answer still counts (RFC 8445 §7.3.1.4). It is forgotten
@@ -100,68 +135,54 @@ impl<K: Copy> Transactions<K> {
         if let Some(transaction) = self.open.get_mut(&id)
             && !transaction.cancelled
         {
+            self.due.remove(&(transaction.next, id));
             transaction.cancelled = true;
-            transaction.next = transaction.started + lifetime(transaction.rto);
-            self.due.push(Reverse((transaction.next, id)));
-            self.drop_overtaken();
+            transaction.next = transaction.started + transaction.repeat.patience();
+            self.due.insert((transaction.next, id));
         }
     }
 
     /// The next thing that is due, until `None`.
     pub fn poll_due(&mut self, now: Instant) -> Option<Due<K>> {
         loop {
-            self.drop_overtaken();
-            let &Reverse((at, id)) = self.due.peek()?;
-            if at > now {
-                return None;
-            }
-            self.due.pop();
+            let &(at, id) = self.due.first().filter(|(at, _)| *at <= now)?;
+            self.due.pop_first();
             let transaction = self.open.get_mut(&id)?;
             let owner = transaction.owner;
-            if transaction.cancelled {
-                self.open.remove(&id);
-                continue;
+            match transaction.repeat {
+                Repeat::After(rto) if transaction.sent < RC && !transaction.cancelled => {
+                    transaction.sent += 1;
+                    let times = if transaction.sent == RC { RM } else { 1 << (transaction.sent - 1) };
+                    let wait = rto * times;
+                    // From the planned instant, not from `now`: a late call does not stretch the schedule. But
+                    // one that missed the next instant too, as after a suspend, must not send a burst.
+                    transaction.next = if at + wait > now { at + wait } else { now + wait };
+                    self.due.insert((transaction.next, id));
+                    return Some(Due::Retransmit(id, owner));
+                }
+                _ => {
+                    let cancelled = transaction.cancelled;
+                    self.open.remove(&id);
+                    if !cancelled {
+                        return Some(Due::TimedOut(id, owner));
+                    }
+                }
             }
-            if transaction.sent >= RC {
-                self.open.remove(&id);
-                return Some(Due::TimedOut(id, owner));
-            }
-            transaction.sent += 1;
-            let wait = if transaction.sent == RC {
-                transaction.rto * RM
-            } else {
-                transaction.rto * (1 << (transaction.sent - 1))
-            };
-            // From the planned instant, not from `now`: a late call does not stretch the schedule.
-            transaction.next = at + wait;
-            self.due.push(Reverse((transaction.next, id)));
-            return Some(Due::Retransmit(id, owner));
         }
     }
 
     /// The owners of all that was not cancelled, in the order of their deadlines.
     pub fn into_owners(self) -> Vec<K> {
-        let order = self.due.into_sorted_vec().into_iter().rev();
-        let live = order.filter_map(|Reverse((at, id))| {
-            let transaction = self.open.get(&id)?;
-            (transaction.next == at && !transaction.cancelled).then_some(transaction.owner)
+        let live = self.due.iter().filter_map(|(_, id)| {
+            let transaction = self.open.get(id)?;
+            (!transaction.cancelled).then_some(transaction.owner)
         });
         live.collect()
     }
 
     /// When [`Self::poll_due`] has something next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.due.peek().map(|Reverse((at, _))| *at)
-    }
-
-    /// Keeps the top of the heap a live entry, so that `deadline` is exact.
-    fn drop_overtaken(&mut self) {
-        while let Some(Reverse((at, id))) = self.due.peek() {
-            if self.open.get(id).is_some_and(|transaction| transaction.next == *at) {
-                break;
-            }
-            self.due.pop();
-        }
+        self.due.first().map(|(at, _)| *at)
     }
 }
 
@@ -215,5 +236,75 @@ mod tests {
         assert_eq!(transactions.poll_due(start + lifetime(RTO)), None);
         assert!(transactions.is_empty());
         assert_eq!(transactions.deadline(), None);
+    }
+
+    /// RFC 8489 §6.2.2.
+    #[test]
+    fn over_a_reliable_transport_nothing_is_sent_again() {
+        let start = crate::time::test_epoch();
+        let mut transactions = Transactions::default();
+        let id = TransactionId([7; 12]);
+        transactions.start_reliable(start, id, (), TI);
+        assert_eq!(transactions.deadline(), Some(start + TI));
+        assert_eq!(transactions.poll_due(start + TI / 2), None);
+        assert_eq!(transactions.poll_due(start + TI), Some(Due::TimedOut(id, ())));
+        assert!(transactions.is_empty());
+    }
+
+    #[test]
+    fn a_call_after_a_long_sleep_sends_one_request_and_then_waits() {
+        let start = crate::time::test_epoch();
+        let mut transactions = Transactions::default();
+        let id = TransactionId([7; 12]);
+        transactions.start(start, id, (), RTO);
+        let woken = start + Duration::from_secs(3600);
+        assert_eq!(transactions.poll_due(woken), Some(Due::Retransmit(id, ())));
+        assert_eq!(transactions.poll_due(woken), None);
+        assert_eq!(transactions.deadline(), Some(woken + RTO * 2));
+    }
+
+    /// RFC 8489 §6.2.1, Karn's rule.
+    #[test]
+    fn a_retransmitted_transaction_measures_no_round_trip() {
+        let start = crate::time::test_epoch();
+        let mut transactions = Transactions::default();
+        let id = TransactionId([7; 12]);
+        transactions.start(start, id, (), RTO);
+        let rtt = |transactions: &Transactions<()>, at| transactions.find(id).and_then(|open| open.rtt(at));
+        assert_eq!(rtt(&transactions, start + RTO / 5), Some(RTO / 5));
+        assert!(transactions.poll_due(start + RTO).is_some());
+        assert_eq!(rtt(&transactions, start + RTO), None);
+    }
+
+    #[test]
+    fn owners_come_in_the_order_of_their_deadlines_without_the_cancelled() {
+        let start = crate::time::test_epoch();
+        let mut transactions = Transactions::default();
+        for (number, rto) in [(1, RTO * 3), (2, RTO), (3, RTO * 2), (4, RTO)] {
+            transactions.start(start, TransactionId([number; 12]), number, rto);
+        }
+        transactions.cancel(TransactionId([3; 12]));
+        assert_eq!(transactions.into_owners(), [2, 4, 1]);
+    }
+
+    #[test]
+    fn ended_transactions_leave_nothing_behind() {
+        let start = crate::time::test_epoch();
+        let mut transactions = Transactions::default();
+        let id = |number: u16| {
+            let mut id = [0; 12];
+            id[..2].copy_from_slice(&number.to_be_bytes());
+            TransactionId(id)
+        };
+        transactions.start(start, id(0), 0, RTO);
+        transactions.cancel(id(0));
+        for number in 1..=1000 {
+            transactions.start(start, id(number), number, RTO * 4);
+            transactions.start(start, id(number), number, RTO);
+            transactions.cancel(id(number));
+            assert!(transactions.end(id(number)).is_some());
+            assert_eq!(transactions.due.len(), 1);
+        }
+        assert_eq!(transactions.deadline(), Some(start + lifetime(RTO)));
     }
 }

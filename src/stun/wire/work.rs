@@ -10,7 +10,7 @@ pub(in crate::stun) struct Work {
     /// Bytes under the CRC of FINGERPRINT.
     pub(in crate::stun) crc: usize,
     /// Bytes under an HMAC.
-    pub(in crate::stun) hmac: usize,
+    pub(in crate::stun) mac: usize,
 }
 
 thread_local! {
@@ -25,8 +25,8 @@ pub(in crate::stun) fn crc(bytes: usize) {
     WORK.with(|work| work.set(Work { crc: work.get().crc + bytes, ..work.get() }));
 }
 
-pub(in crate::stun) fn hmac(bytes: usize) {
-    WORK.with(|work| work.set(Work { hmac: work.get().hmac + bytes, ..work.get() }));
+pub(in crate::stun) fn mac(bytes: usize) {
+    WORK.with(|work| work.set(Work { mac: work.get().mac + bytes, ..work.get() }));
 }
 
 /// What was done, and starts anew.
