@@ -97,7 +97,11 @@ impl Nat {
         let forward = match self {
             Self::Open | Self::FullCone => String::new(),
             Self::OnlyUdpPort(port) => {
-                format!("{only_answers}\n    udp dport != {port} udp sport != {port} drop")
+                // Three rules: nft 1.0.6 merges `dport != … sport != …` into one comparison that means "or".
+                format!(
+                    "{only_answers}\n    udp dport {port} accept\n    udp sport {port} accept\n    \
+                     meta l4proto udp drop"
+                )
             }
             _ => only_answers.to_owned(),
         };
