@@ -101,7 +101,7 @@ impl Wire {
                     let side = &mut self.sides[at];
                     match parcel {
                         Parcel::Signal(signal) => {
-                            side.agent.handle_signal(self.now, signal).expect("a good signal")
+                            side.agent.handle_signal(self.now, signal).expect("a good signal");
                         }
                         Parcel::Datagram { from, payload } => {
                             let local = side.addr.ip();
