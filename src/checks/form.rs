@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, MAX_LOCALS, MAX_PAIRS, MAX_REMOTES, Place, Remote};
 use crate::candidate::BaseId;
-use crate::candidate::address::can_pair;
+use crate::candidate::address::{can_pair, on_link_of, without_link};
 use crate::candidate::{Candidate, CandidateType, Foundation};
 use crate::io::ComponentId;
 
@@ -133,6 +133,7 @@ impl ChecklistSet {
         addr: SocketAddr,
         priority: u32,
     ) -> Option<RemoteId> {
+        let addr = without_link(addr);
         if let Some(index) =
             self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr)
         {
@@ -163,14 +164,15 @@ impl ChecklistSet {
         let local = self.locals.get(usize::from(self.bases.get(&base)?.0))?;
         let far = self.remotes.get(usize::from(remote.0))?;
         let near = local.candidate.address.socket()?;
-        let path = (base, far.addr);
+        let destination = on_link_of(near, far.addr);
+        let path = (base, destination);
         if !can_pair(near, far.addr) || local.candidate.transport != far.candidate.transport {
             return None;
         }
         if self.by_path.contains_key(&path) {
             return None;
         }
-        let (component, destination) = (local.component, far.addr);
+        let component = local.component;
         let priority = self.pair_priority(local.candidate.priority, far.candidate.priority);
         let group = self.groups.id(local.candidate.foundation, far.candidate.foundation);
         let free = self.places.iter().position(|place| place.pair.is_none());
