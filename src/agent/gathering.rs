@@ -100,15 +100,13 @@ impl Agent {
 
     /// Forgets a socket: pairs from it are gone, and so is a path that used it.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
+        self.now = now;
         let gone: Vec<_> =
             self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);
+            self.relays.remove_base(base);
             self.checks.remove_base(base);
-            if let Some(relay) = self.relays.of_base(base).and_then(|relay| self.relays.get_mut(relay)) {
-                relay.base = None;
-                relay.settled = true;
-            }
             self.bases.remove(base);
         }
         self.follow_paths(now);
