@@ -38,7 +38,7 @@ pub(super) struct Bases {
 }
 
 /// More bases than this gain nothing: pairs are limited to 100.
-pub(super) const MAX_BASES: usize = 64;
+pub(super) const MAX_BASES: usize = 128;
 
 impl Bases {
     pub(super) fn add(&mut self, base: Base) -> BaseId {
