@@ -49,9 +49,11 @@ impl ChecklistSet {
         self.add_local(base, component, candidate);
     }
 
-    /// Whether a candidate of this address and base is known (RFC 8445 §5.1.3, RFC 8838 §9).
-    pub fn is_redundant(&self, base: BaseId, addr: SocketAddr) -> bool {
-        self.locals.iter().any(|local| local.base == base && local.candidate.address.socket() == Some(addr))
+    /// Whether a candidate of this address and base is among those of the types that `told` (RFC 8445 §5.1.3, RFC 8838
+    /// §9).
+    pub fn is_redundant(&self, base: BaseId, addr: SocketAddr, told: impl Fn(CandidateType) -> bool) -> bool {
+        let same = |local: &&Local| local.base == base && local.candidate.address.socket() == Some(addr);
+        self.locals.iter().filter(same).any(|local| told(local.candidate.kind))
     }
 
     pub(super) fn add_local(
