@@ -5,6 +5,7 @@ use std::time::Duration;
 
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
+use crate::io::ComponentId;
 use crate::turn::TurnServer;
 
 /// Which candidates may be used, and what the peer learns of this host (RFC 8828 §5.2).
@@ -118,6 +119,15 @@ impl Config {
     pub fn trace(mut self, records: usize) -> Self {
         self.trace = records;
         self
+    }
+
+    /// Every component of every data stream, in order.
+    pub fn component_ids(&self) -> Vec<ComponentId> {
+        let streams = self.components.iter().enumerate();
+        let components = streams.flat_map(|(stream, count)| {
+            (1..=*count).map(move |component| ComponentId { stream: stream as u16, component })
+        });
+        components.collect()
     }
 
     /// The role.
