@@ -114,4 +114,3 @@ fn two_hosts_that_cannot_reach_each_other_fail_after_patience() {
     assert_eq!([world.state(a), world.state(b)], [State::Checking; 2], "{world}");
     world.run_until(secs(5), |w| w.state(a) == State::Failed && w.state(b) == State::Failed);
 }
-
