@@ -159,7 +159,9 @@ impl Agent {
                         self.follow_checks(now);
                     }
                 }
-                turn::Event::ChannelBound { .. } => self.follow_paths(now),
+                turn::Event::ChannelBound { .. } | turn::Event::ChannelLost { .. } => {
+                    self.follow_paths(now);
+                }
                 turn::Event::Problem(problem) => self.relay_problem(id, problem.into()),
                 turn::Event::Lost => {
                     self.relay_problem(id, ServerProblem::AllocationLost);
