@@ -174,7 +174,7 @@ impl Driver {
                 }
                 // Whoever asked may have gone.
                 Happening::Question(Some(reply)) => drop(reply.send(self.stats())),
-                Happening::Question(None) => return self.end(),
+                Happening::Question(None) => return self.end().await,
                 Happening::Readable(id) => {
                     self.receive(id);
                     // Readiness is not of tokio: without this a flood would keep the thread.
@@ -189,7 +189,9 @@ impl Driver {
     }
 
     /// Handles what the kernel holds already, one batch a socket.
-    fn end(mut self) -> ServerStats {
+    async fn end(mut self) -> ServerStats {
+        // The reactor has to look once more.
+        tokio::task::yield_now().await;
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..self.ports.len() {
             let Poll::Ready(id) = self.readiness.poll_next(&mut cx) else { break };
