@@ -88,6 +88,9 @@ impl Agent {
 
     /// Announces paths that changed, with a consent of their own.
     pub(super) fn follow_paths(&mut self, now: Instant) {
+        if self.is_over() {
+            return;
+        }
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
             let list =

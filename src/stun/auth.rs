@@ -164,9 +164,46 @@ impl Writer<'_> {
     }
 }
 
+/// A secret with which a server marks what it hands out, so that it knows it again without keeping it: the tag of
+/// a nonce (RFC 8489 §9.2).
+#[derive(Clone)]
+pub struct Seal(Hmac<Sha256>);
+
+impl Seal {
+    /// A seal of this secret.
+    pub fn new(secret: &[u8; 32]) -> Self {
+        Self(hmac(secret))
+    }
+
+    /// The mark of these bytes: the first 64 bits of their HMAC-SHA256.
+    pub fn tag(&self, bytes: &[u8]) -> u64 {
+        let mac = self.0.clone().chain_update(bytes).finalize().into_bytes();
+        mac.iter().take(8).fold(0, |tag, byte| tag << 8 | u64::from(*byte))
+    }
+
+    /// Whether `tag` is the mark of these bytes; in constant time.
+    pub fn fits(&self, bytes: &[u8], tag: u64) -> bool {
+        self.0.clone().chain_update(bytes).verify_truncated_left(&tag.to_be_bytes()).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal(..)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_seal_knows_its_own_tags_only() {
+        let (seal, other) = (Seal::new(&[1; 32]), Seal::new(&[2; 32]));
+        let tag = seal.tag(b"bytes");
+        assert!(seal.fits(b"bytes", tag));
+        assert!(!seal.fits(b"Bytes", tag) && !seal.fits(b"bytes", tag ^ 1) && !other.fits(b"bytes", tag));
+    }
 
     #[test]
     fn makes_the_long_term_key_of_rfc_8489_9_2_2() {

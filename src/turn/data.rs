@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ChannelData    | channel 0x4000..=0x4FFF (16) | length (16) | payload …            4 bytes
-//! Send           | STUN header (20) | XOR-PEER-ADDRESS (12 or 24) | DATA header (4) | payload … padding
+//! Send, Data     | STUN header (20) | XOR-PEER-ADDRESS (12 or 24) | DATA header (4) | payload … padding
 //! ```
 
 use std::net::SocketAddr;
@@ -29,6 +29,13 @@ pub enum Framing {
         /// The transaction id.
         id: TransactionId,
     },
+    /// In a Data indication: what a server makes of the peer's datagram for its client (RFC 8656 §11.3).
+    Data {
+        /// The peer's transport address.
+        peer: SocketAddr,
+        /// The transaction id.
+        id: TransactionId,
+    },
 }
 
 impl Framing {
@@ -37,7 +44,9 @@ impl Framing {
         match self {
             Self::Direct => 0,
             Self::Channel(_) => 4,
-            Self::Send { peer, .. } => HEADER + 4 + if peer.is_ipv4() { 8 } else { 20 } + 4,
+            Self::Send { peer, .. } | Self::Data { peer, .. } => {
+                HEADER + 4 + if peer.is_ipv4() { 8 } else { 20 } + 4
+            }
         }
     }
 }
@@ -55,21 +64,33 @@ pub fn wrap(framing: Framing, buf: &mut [u8], len: usize) -> &[u8] {
             buf[start..start + 2].copy_from_slice(&number.to_be_bytes());
             buf[start + 2..HEADROOM].copy_from_slice(&(len as u16).to_be_bytes());
         }
-        Framing::Send { peer, id } => {
-            end = HEADROOM + len.next_multiple_of(4);
-            buf[HEADROOM + len..end].fill(0);
-            let mut head = [0; HEADROOM];
-            let mut writer = Writer::new(&mut head, Class::Indication, Method::SEND, id);
-            writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer);
-            if let Ok(written) = writer.finish() {
-                buf[start..start + written.len()].copy_from_slice(written);
-            }
-            buf[start + 2..start + 4].copy_from_slice(&((end - start - HEADER) as u16).to_be_bytes());
-            buf[HEADROOM - 4..HEADROOM - 2].copy_from_slice(&attr::DATA.to_be_bytes());
-            buf[HEADROOM - 2..HEADROOM].copy_from_slice(&(len as u16).to_be_bytes());
-        }
+        Framing::Send { peer, id } => end = wrap_indication(Method::SEND, peer, id, buf, start, len),
+        Framing::Data { peer, id } => end = wrap_indication(Method::DATA, peer, id, buf, start, len),
     }
     &buf[start..end]
+}
+
+/// Writes the indication that begins at `start`, and returns where it ends.
+fn wrap_indication(
+    method: Method,
+    peer: SocketAddr,
+    id: TransactionId,
+    buf: &mut [u8],
+    start: usize,
+    len: usize,
+) -> usize {
+    let end = HEADROOM + len.next_multiple_of(4);
+    buf[HEADROOM + len..end].fill(0);
+    let mut head = [0; HEADROOM];
+    let mut writer = Writer::new(&mut head, Class::Indication, method, id);
+    writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer);
+    if let Ok(written) = writer.finish() {
+        buf[start..start + written.len()].copy_from_slice(written);
+    }
+    buf[start + 2..start + 4].copy_from_slice(&((end - start - HEADER) as u16).to_be_bytes());
+    buf[HEADROOM - 4..HEADROOM - 2].copy_from_slice(&attr::DATA.to_be_bytes());
+    buf[HEADROOM - 2..HEADROOM].copy_from_slice(&(len as u16).to_be_bytes());
+    end
 }
 
 /// The channel and the payload of a ChannelData message in a datagram; `None` if it is cut off. What follows the

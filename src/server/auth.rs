@@ -1,0 +1,178 @@
+//! Who asks: the long-term credential mechanism of a server (RFC 8489 §9.2.4). Nonces are not remembered but
+//! recognised: time and client address under a seal.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use super::config::Config;
+use crate::stun::attributes::PasswordAlgorithms;
+use crate::stun::auth::{Integrity, PasswordAlgorithm, Seal, userhash};
+use crate::stun::nonce::SecurityFeatures;
+use crate::stun::wire::attr;
+use crate::stun::{Attributes, Key, Message, Verified, code};
+use crate::time::{Duration, Instant};
+
+/// What the server offers, the preferred one first.
+pub(super) const ALGORITHMS: [PasswordAlgorithm; 2] = [PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5];
+/// What every nonce announces: a client that finds less in the message knows that somebody took it out.
+const FEATURES: SecurityFeatures = SecurityFeatures { password_algorithms: true, username_anonymity: true };
+
+/// A user, by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct UserId(usize);
+
+/// Who asked, and how: the answer is protected the same way (RFC 8489 §9.2.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asker {
+    pub(super) user: UserId,
+    pub(super) algorithm: PasswordAlgorithm,
+    pub(super) integrity: Integrity,
+}
+
+/// Why a request is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 401 or 438: the answer says how to authenticate.
+    Challenge(u16),
+    /// 400: the attributes contradict each other.
+    BadRequest,
+}
+
+/// The keys of a user; the password is not kept (RFC 8656 §6).
+#[derive(Debug)]
+struct Keys {
+    md5: Key,
+    sha256: Key,
+}
+
+/// Users and nonces.
+#[derive(Debug)]
+pub(super) struct Gate {
+    realm: String,
+    keys: Vec<Keys>,
+    by_name: BTreeMap<Box<[u8]>, UserId>,
+    by_hash: BTreeMap<[u8; 32], UserId>,
+    seal: Seal,
+    epoch: Instant,
+    nonce_lifetime: Duration,
+}
+
+impl Gate {
+    pub(super) fn new(config: &Config, secret: &[u8; 32], epoch: Instant) -> Self {
+        let mut gate = Self {
+            realm: config.realm.clone(),
+            keys: Vec::new(),
+            by_name: BTreeMap::new(),
+            by_hash: BTreeMap::new(),
+            seal: Seal::new(secret),
+            epoch,
+            nonce_lifetime: config.nonce_lifetime,
+        };
+        for (name, password) in &config.users {
+            let id = UserId(gate.keys.len());
+            let key = |algorithm| Key::long_term(algorithm, name, &gate.realm, password);
+            let keys = Keys { md5: key(PasswordAlgorithm::Md5), sha256: key(PasswordAlgorithm::Sha256) };
+            gate.by_name.insert(name.as_bytes().into(), id);
+            gate.by_hash.insert(userhash(name, &gate.realm), id);
+            gate.keys.push(keys);
+        }
+        gate
+    }
+
+    /// Whether anybody may come in.
+    pub(super) fn has_users(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    pub(super) fn realm(&self) -> &str {
+        &self.realm
+    }
+
+    pub(super) fn key(&self, asker: Asker) -> &Key {
+        let keys = &self.keys[asker.user.0];
+        match asker.algorithm {
+            PasswordAlgorithm::Md5 => &keys.md5,
+            PasswordAlgorithm::Sha256 => &keys.sha256,
+        }
+    }
+
+    /// Checks a request in the order of RFC 8489 §9.2.4.
+    pub(super) fn check<'a>(
+        &self,
+        now: Instant,
+        source: SocketAddr,
+        message: Message<'a>,
+    ) -> Result<(Verified<'a>, Asker), Refusal> {
+        const UNAUTHENTICATED: Refusal = Refusal::Challenge(code::UNAUTHENTICATED);
+        if !message.has_integrity() {
+            return Err(UNAUTHENTICATED);
+        }
+        let claims = message.plain().attributes();
+        let named = claims.has(attr::USERNAME) || claims.has(attr::USERHASH);
+        let nonce = claims.nonce().filter(|_| named && claims.has(attr::REALM));
+        let nonce = nonce.ok_or(Refusal::BadRequest)?;
+        let algorithm = chosen_algorithm(&claims, &nonce)?;
+        let user = self.user(&message, &claims).ok_or(UNAUTHENTICATED)?;
+        let asker = Asker { user, algorithm, integrity: Integrity::Sha1 };
+        let verified = message.verify(self.key(asker)).map_err(|_| UNAUTHENTICATED)?;
+        if !self.is_fresh(now, source, &nonce) {
+            return Err(Refusal::Challenge(code::STALE_NONCE));
+        }
+        Ok((verified, Asker { integrity: verified.by(), ..asker }))
+    }
+
+    fn user(&self, message: &Message<'_>, claims: &Attributes<'_>) -> Option<UserId> {
+        match claims.userhash() {
+            Some(hash) => self.by_hash.get(&hash).copied(),
+            None => self.by_name.get(message.username()?).copied(),
+        }
+    }
+
+    /// A nonce for this client: the cookie, seconds since the start, and their tag.
+    pub(super) fn nonce(&self, now: Instant, source: SocketAddr) -> String {
+        let seconds = now.saturating_duration_since(self.epoch).as_secs();
+        let tag = self.seal.tag(&sealed(seconds, source));
+        format!("{FEATURES}{seconds:08x}{tag:016x}")
+    }
+
+    /// Whether this nonce was given to this client, and not too long ago.
+    fn is_fresh(&self, now: Instant, source: SocketAddr, nonce: &str) -> bool {
+        let Some((seconds, tag)) = parse_nonce(nonce) else { return false };
+        let age = now.saturating_duration_since(self.epoch).checked_sub(Duration::from_secs(seconds));
+        self.seal.fits(&sealed(seconds, source), tag) && age.is_some_and(|age| age < self.nonce_lifetime)
+    }
+}
+
+/// Which of the keys the client used (RFC 8489 §9.2.4). Only our nonces have the bit that makes the choice
+/// binding; without it, and without the attributes, it is MD5.
+fn chosen_algorithm(claims: &Attributes<'_>, nonce: &str) -> Result<PasswordAlgorithm, Refusal> {
+    let (list, choice) = (claims.has(attr::PASSWORD_ALGORITHMS), claims.has(attr::PASSWORD_ALGORITHM));
+    if !SecurityFeatures::of(nonce).password_algorithms || (!list && !choice) {
+        return Ok(PasswordAlgorithm::Md5);
+    }
+    let offered = claims.password_algorithms() == Some(PasswordAlgorithms::offer(&ALGORITHMS));
+    claims.password_algorithm().filter(|_| offered).ok_or(Refusal::BadRequest)
+}
+
+fn parse_nonce(nonce: &str) -> Option<(u64, u64)> {
+    let own = nonce.strip_prefix(&FEATURES.to_string())?;
+    let (seconds, tag) = own.split_at_checked(own.len().checked_sub(16)?)?;
+    let is_hex = |text: &str| text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if seconds.len() < 8 || !is_hex(own) {
+        return None;
+    }
+    Some((u64::from_str_radix(seconds, 16).ok()?, u64::from_str_radix(tag, 16).ok()?))
+}
+
+/// What the tag of a nonce covers: a nonce is good for one source address and port (RFC 8489 §9.2.4).
+fn sealed(seconds: u64, source: SocketAddr) -> [u8; 26] {
+    let ip = match source.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    let mut bytes = [0; 26];
+    bytes[..8].copy_from_slice(&seconds.to_be_bytes());
+    bytes[8..24].copy_from_slice(&ip.octets());
+    bytes[24..].copy_from_slice(&source.port().to_be_bytes());
+    bytes
+}

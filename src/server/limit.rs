@@ -1,0 +1,61 @@
+//! How many answers a source gets without authentication. A source address can be forged: without a limit the
+//! server would be a reflector.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use crate::time::{Duration, Instant};
+
+/// Sources that are remembered in each of two generations.
+const MAX_SOURCES: usize = 4096;
+
+/// A token bucket that holds a second's worth, kept as the time when it will be full again.
+type FullAt = Instant;
+
+/// One bucket a source. Memory is bounded by two generations: when the young one is full it becomes the old one,
+/// and what was old is forgotten, that is, full again.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    /// What one answer costs.
+    cost: Duration,
+    young: BTreeMap<IpAddr, FullAt>,
+    old: BTreeMap<IpAddr, FullAt>,
+}
+
+impl Limiter {
+    /// No answers at all with a rate of 0.
+    pub(super) fn new(answers_per_second: u32) -> Self {
+        let cost = Duration::from_secs(1).checked_div(answers_per_second).unwrap_or(Duration::MAX);
+        Self { cost, young: BTreeMap::new(), old: BTreeMap::new() }
+    }
+
+    /// Whether this source gets one more answer now.
+    pub(super) fn take(&mut self, now: Instant, source: IpAddr) -> bool {
+        let source = network(source);
+        let known = self.young.get(&source).or_else(|| self.old.get(&source));
+        let missing = known.map_or(Duration::ZERO, |full_at| full_at.saturating_duration_since(now));
+        let missing = missing.saturating_add(self.cost);
+        if missing > Duration::from_secs(1) {
+            return false;
+        }
+        if self.young.len() >= MAX_SOURCES && !self.young.contains_key(&source) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(source, now + missing);
+        true
+    }
+
+    /// Sources that are remembered.
+    #[cfg(test)]
+    pub(super) fn sources(&self) -> usize {
+        self.young.len() + self.old.len()
+    }
+}
+
+/// A host has at least a /64 of IPv6: more addresses there are not more sources.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() >> 64 << 64).to_be_bytes()),
+    }
+}

@@ -1,0 +1,103 @@
+//! Answers: small values in a bounded queue, written when they are polled.
+
+use std::net::SocketAddr;
+
+use super::Server;
+use super::allocation::Client;
+use super::auth::{ALGORITHMS, Asker};
+use crate::stun::attributes::{AddressError, PasswordAlgorithms};
+use crate::stun::wire::attr;
+use crate::stun::{Class, Family, Message, Method, TransactionId, Writer, code};
+use crate::time::Duration;
+
+/// What an answer says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The client's address, seen from here.
+    Mapped,
+    /// 401 or 438, with all that a client needs to authenticate.
+    Challenge(u16),
+    /// Another error.
+    Error(u16),
+    /// 420 with the types that were not understood.
+    Unknown(Vec<u16>),
+    /// An allocation. `lacks` is the second family of a dual request.
+    Allocated { relayed: SocketAddr, lifetime: Duration, lacks: Option<Family> },
+    /// A refreshed or deleted allocation.
+    Refreshed(Duration),
+    /// Success without more to say.
+    Done,
+}
+
+/// What an answer repeats of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) client: Client,
+    pub(super) method: Method,
+    pub(super) id: TransactionId,
+    /// FINGERPRINT is answered with FINGERPRINT.
+    pub(super) fingerprint: bool,
+}
+
+impl Request {
+    pub(super) fn of(client: Client, message: &Message<'_>) -> Self {
+        Self {
+            client,
+            method: message.method(),
+            id: message.transaction_id(),
+            fingerprint: message.has_fingerprint(),
+        }
+    }
+}
+
+/// An answer that waits to be written. With an asker it is protected with that user's key.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) request: Request,
+    pub(super) asker: Option<Asker>,
+    pub(super) answer: Answer,
+}
+
+impl Server {
+    /// Writes an answer; `None` if it does not fit, which its parts do not allow.
+    pub(super) fn write_reply(&self, reply: &Reply, buf: &mut [u8]) -> Option<usize> {
+        let Reply { request: Request { client, method, id, fingerprint }, asker, answer } = reply;
+        let mut writer = match answer {
+            Answer::Challenge(code) | Answer::Error(code) => Writer::error(buf, *method, *id, *code),
+            Answer::Unknown(_) => Writer::error(buf, *method, *id, code::UNKNOWN_ATTRIBUTE),
+            _ => Writer::new(buf, Class::Success, *method, *id),
+        };
+        match answer {
+            Answer::Mapped => {
+                writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, client.source);
+            }
+            Answer::Challenge(_) => {
+                writer
+                    .put_realm(self.gate.realm())
+                    .put_nonce(&self.gate.nonce(self.now, client.source))
+                    .put_password_algorithms(&PasswordAlgorithms::offer(&ALGORITHMS));
+            }
+            Answer::Error(_) | Answer::Done => {}
+            Answer::Unknown(kinds) => {
+                writer.put_unknown_attributes(kinds.iter().copied());
+            }
+            Answer::Allocated { relayed, lifetime, lacks } => {
+                writer.put_xor_address(attr::XOR_RELAYED_ADDRESS, *relayed);
+                if let Some(family) = lacks {
+                    writer.put_address_error(&AddressError::new(*family, code::ADDRESS_FAMILY_NOT_SUPPORTED));
+                }
+                writer.put_lifetime(*lifetime).put_xor_address(attr::XOR_MAPPED_ADDRESS, client.source);
+            }
+            Answer::Refreshed(lifetime) => {
+                writer.put_lifetime(*lifetime);
+            }
+        }
+        if let Some(asker) = asker {
+            writer.integrity(self.gate.key(*asker), asker.integrity);
+        }
+        if *fingerprint {
+            writer.fingerprint();
+        }
+        writer.finish().ok().map(<[u8]>::len)
+    }
+}
