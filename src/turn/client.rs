@@ -54,9 +54,9 @@ impl Client {
         if self.allocation.is_over() {
             return;
         }
-        let (peer, id) = (peer.ip(), self.requests.id());
+        let peer = peer.ip();
         let permit = if Family::from(peer) == self.allocation.family() {
-            self.permissions.permit(peer, id)
+            self.permissions.permit(peer, || self.requests.id())
         } else {
             Permit::Refused(Problem::of_code(code::PEER_ADDRESS_FAMILY_MISMATCH))
         };
