@@ -1,10 +1,12 @@
 //! TURN client (RFC 8656).
 
 mod allocation;
+mod answer;
 mod channel;
 pub mod client;
 mod credential;
 pub mod data;
+mod event;
 mod lease;
 mod permission;
 mod problem;
@@ -13,7 +15,8 @@ mod request;
 mod tests;
 
 pub use channel::MAX_CHANNELS;
-pub use client::{Client, Event, Input, Output, Received};
+pub use client::Client;
+pub use event::{Event, Input, Output, Received};
 pub use permission::MAX_PEERS;
 pub use problem::Problem;
 
