@@ -1,9 +1,21 @@
 //! TURN client (RFC 8656).
 
+mod allocation;
+mod channel;
 pub mod client;
+mod credential;
 pub mod data;
+mod lease;
+mod permission;
+mod problem;
+mod request;
+#[cfg(test)]
+mod tests;
 
-pub use client::{Client, Event, Input, Output, Problem, Received};
+pub use channel::MAX_CHANNELS;
+pub use client::{Client, Event, Input, Output, Received};
+pub use permission::MAX_PEERS;
+pub use problem::Problem;
 
 use std::fmt;
 use std::net::SocketAddr;
