@@ -48,7 +48,7 @@ pub enum Outcome {
     },
     /// The pair failed.
     Failed(PairId),
-    /// 487: the role switched, or had switched before (RFC 8445 §7.2.5.1).
+    /// 487: the role switched (RFC 8445 §7.2.5.1).
     Switched(Role),
 }
 
@@ -208,7 +208,8 @@ impl ChecklistSet {
 
     /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.
     fn switch(&mut self, id: TransactionId, check: &Check) -> Outcome {
-        if self.roles.refused(check.roles.role, &mut self.rng) {
+        let switched = self.roles.refused(check.roles.role, &mut self.rng);
+        if switched {
             self.reprioritize();
         }
         if let Some(pair) = self.pair_mut(check.pair) {
@@ -220,7 +221,7 @@ impl ChecklistSet {
             }
             self.trigger(check.pair);
         }
-        Outcome::Switched(self.roles.role)
+        if switched { Outcome::Switched(self.roles.role) } else { Outcome::Unchanged }
     }
 
     /// An answer to a consent request is a measurement of its pair. It shows that the pair works: a nominating check

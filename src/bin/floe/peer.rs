@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use floe::agent::Policy;
@@ -15,7 +15,7 @@ use floe::signal::{Signal, What};
 use floe::{Event, Role, State};
 
 use crate::exit::Exit;
-use crate::lines;
+use crate::lines::{self, Line, Stats};
 use crate::servers::{Names, Servers};
 
 /// One ICE agent that speaks JSON lines on stdin and stdout
@@ -115,9 +115,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
 }
 
 /// A line of type error.
-#[expect(clippy::needless_pass_by_value, reason = "whoever complains has made the text for this")]
 fn error(message: String) {
-    lines::print(&json!({"type": "error", "message": message}));
+    lines::print_json(&Line::Error { message });
 }
 
 struct Peer {
@@ -190,8 +189,7 @@ impl Peer {
             }
             Event::Selected { local, remote, .. } => {
                 let (local, remote) = (local.to_string(), remote.to_string());
-                let line = json!({"type": "selected", "local": local, "remote": remote, "ms": self.ms()});
-                lines::print(&line);
+                lines::print_json(&Line::Selected { local, remote, ms: self.ms() });
             }
             Event::Server { server, base, problem } => {
                 error(format!("{} from {base}: {problem}", self.names.of(server)));
@@ -207,16 +205,16 @@ impl Peer {
             (Some(held), What::Candidate(_)) => held.push(signal),
             (Some(held), What::EndOfCandidates) => {
                 for held in held.drain(..) {
-                    print_signal(&held);
+                    lines::print_json(&held);
                 }
-                print_signal(&signal);
+                lines::print_json(&signal);
             }
-            _ => print_signal(&signal),
+            _ => lines::print_json(&signal),
         }
     }
 
     fn show_state(&self, state: State) {
-        lines::print(&json!({"type": "state", "state": state.as_str(), "ms": self.ms()}));
+        lines::print_json(&Line::State { state: state.as_str(), ms: self.ms() });
     }
 
     /// Milliseconds since the remote credentials arrived, to a microsecond; 0 before.
@@ -226,7 +224,7 @@ impl Peer {
     }
 
     async fn show_data(&self, component: ComponentId, data: &[u8]) {
-        lines::print(&json!({"type": "data", "text": String::from_utf8_lossy(data)}));
+        lines::print_json(&Line::Data { text: String::from_utf8_lossy(data) });
         if self.echo
             && let Err(problem) = self.session.send(component, data).await
         {
@@ -315,27 +313,19 @@ impl Peer {
 
     async fn show_stats(&self) {
         let stats = self.session.stats().await;
-        lines::print(&json!({
-            "type": "stats",
-            "packetsSent": stats.packets_sent,
-            "bytesSent": stats.bytes_sent,
-            "packetsReceived": stats.agent.packets_received,
-            "bytesReceived": stats.agent.bytes_received,
-            "packetsDiscardedOnSend": stats.packets_discarded_on_send,
-            "packetsDiscardedOnReceive": stats.packets_discarded_on_receive,
-            "sendErrors": stats.send_errors,
-            "receiveErrors": stats.receive_errors,
-            "datagramsDropped": stats.agent.datagrams_dropped,
-            "datagramsUnclaimed": stats.unclaimed,
-            "signalsRefused": stats.agent.signals_refused,
-            "maxPayload": self.session.max_payload(ComponentId::FIRST),
+        lines::print_json(&Line::Stats(Stats {
+            packets_sent: stats.packets_sent,
+            bytes_sent: stats.bytes_sent,
+            packets_received: stats.agent.packets_received,
+            bytes_received: stats.agent.bytes_received,
+            packets_discarded_on_send: stats.packets_discarded_on_send,
+            packets_discarded_on_receive: stats.packets_discarded_on_receive,
+            send_errors: stats.send_errors,
+            receive_errors: stats.receive_errors,
+            datagrams_dropped: stats.agent.datagrams_dropped,
+            datagrams_unclaimed: stats.unclaimed,
+            signals_refused: stats.agent.signals_refused,
+            max_payload: self.session.max_payload(ComponentId::FIRST),
         }));
-    }
-}
-
-fn print_signal(signal: &Signal) {
-    match serde_json::to_string(signal) {
-        Ok(line) => lines::print(&line),
-        Err(problem) => error(format!("signal: {problem}")),
     }
 }
