@@ -51,10 +51,7 @@ impl Agent {
     }
 
     fn why_checks_failed(&self) -> Reason {
-        if self.flows.iter().any(|flow| flow.lost) {
-            // There was a path that worked.
-            Reason::ConsentExpired
-        } else if self.checks.locals().is_empty() {
+        if self.checks.locals().is_empty() {
             Reason::NoLocalCandidates
         } else if self.checks.remotes().is_empty() {
             Reason::NoRemoteCandidates
