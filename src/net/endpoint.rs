@@ -215,7 +215,7 @@ impl Endpoint {
     }
 
     /// One socket for each address, best first: the agent numbers their preferences as they come.
-    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, ports: &mut Vec<Port>) {
+    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, ports: &mut Vec<Option<Port>>) {
         let locals = self.settings.locals().unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces cannot be listed");
             Vec::new()
@@ -231,7 +231,7 @@ impl Endpoint {
             let base = Socket::Udp { local: socket.local(), component };
             let id = SocketId(ports.len() as u32);
             match agent.add_socket(clock::now(), id, base) {
-                Ok(()) => ports.push(Port::new(socket)),
+                Ok(()) => ports.push(Some(Port::new(socket))),
                 Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
             }
         }

@@ -1,8 +1,8 @@
-//! Where the seeds of the machines come from.
+//! The operating system's randomness.
 
 use rand::TryRng as _;
 
-/// 32 bytes of the operating system.
+/// A seed for a machine.
 ///
 /// # Panics
 /// If it has none: nothing may be started without.
@@ -10,4 +10,9 @@ pub(super) fn seed() -> [u8; 32] {
     let mut seed = [0; 32];
     rand::rngs::SysRng.try_fill_bytes(&mut seed).expect("the operating system has randomness");
     seed
+}
+
+/// A number below `count`. Nothing secret comes of it.
+pub(super) fn below(count: u32) -> u32 {
+    rand::rngs::SysRng.try_next_u32().unwrap_or(0) % count.max(1)
 }

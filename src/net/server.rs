@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -86,6 +86,7 @@ impl Server {
             ports: HashMap::new(),
             readiness: Readiness::default(),
             next_id: 0,
+            mtus: HashMap::new(),
             wake: None,
             stats: ServerStats::default(),
         };
@@ -141,6 +142,8 @@ struct Driver {
     ports: HashMap<SocketId, Port>,
     readiness: Readiness,
     next_id: u32,
+    /// The MTU of each address: asking the system for every relay socket would be slow.
+    mtus: HashMap<IpAddr, usize>,
     wake: Option<Wake>,
     stats: ServerStats,
 }
@@ -202,7 +205,7 @@ impl Driver {
     }
 
     fn bind(&mut self, addr: SocketAddr) -> io::Result<(SocketId, SocketAddr)> {
-        let mtu = interfaces::named(&[addr.ip()])[0].mtu;
+        let mtu = *self.mtus.entry(addr.ip()).or_insert_with(|| interfaces::mtu(addr.ip()));
         let socket = UdpSocket::bind(addr, None, mtu)?;
         let local = socket.local();
         let id = SocketId(self.next_id);

@@ -16,6 +16,7 @@ use crate::io::{Datagram, Ecn, SocketId, Transmit};
 use crate::turn::data::{HEADROOM, TAILROOM};
 
 use super::mtu;
+use super::seed::below;
 
 /// Buffers of one receive call. With GRO each may hold a row of datagrams.
 const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 { quinn_udp::BATCH_SIZE } else { 8 };
@@ -51,9 +52,12 @@ impl UdpSocket {
         mtu: usize,
     ) -> io::Result<Self> {
         let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, mtu) };
-        // A start that differs from call to call: the next free port is found at once, mostly.
-        let count = u32::from(ports.end().saturating_sub(*ports.start())) + 1;
-        let first = rand_start(count);
+        if ports.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no port is in {ports:?}")));
+        }
+        // A random start: the next free port is found at once, mostly.
+        let count = u32::from(ports.end() - ports.start()) + 1;
+        let first = below(count);
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for step in 0..count {
             let port = *ports.start() + ((first + step) % count) as u16;
@@ -228,12 +232,6 @@ fn normalise(source: SocketAddr, base: SocketAddr) -> SocketAddr {
     }
 }
 
-/// A start in a port range. Which port a candidate has is no secret; two sessions should only not collide.
-fn rand_start(count: u32) -> u32 {
-    use std::hash::{BuildHasher as _, RandomState};
-    (RandomState::new().hash_one(count) % u64::from(count)) as u32
-}
-
 fn to_codepoint(ecn: Ecn) -> EcnCodepoint {
     match ecn {
         Ecn::Ect0 => EcnCodepoint::Ect0,
@@ -296,6 +294,9 @@ mod tests {
         drop(free);
         let socket = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(port..=port)), 1500).unwrap();
         assert_eq!(socket.local().port(), port);
+        #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
+        let none = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(9..=8)), 1500);
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[tokio::test]
