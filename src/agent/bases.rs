@@ -29,15 +29,16 @@ pub(super) struct Base {
     pub(super) preference: u16,
 }
 
-/// All bases. Ids are never used twice.
+/// All bases. Ids are never used twice, so the places of those that are gone stay empty.
 #[derive(Debug, Default)]
 pub(super) struct Bases {
     list: Vec<Option<Base>>,
+    live: usize,
     by_socket: HashMap<(SocketId, IpAddr), BaseId>,
 }
 
 /// More bases than this gain nothing: pairs are limited to 100.
-pub(super) const MAX_BASES: usize = 64;
+pub(super) const MAX_BASES: usize = 128;
 
 impl Bases {
     pub(super) fn add(&mut self, base: Base) -> BaseId {
@@ -46,6 +47,7 @@ impl Bases {
             self.by_socket.insert((base.socket, base.local), id);
         }
         self.list.push(Some(base));
+        self.live += 1;
         id
     }
 
@@ -54,9 +56,9 @@ impl Bases {
     }
 
     pub(super) fn remove(&mut self, id: BaseId) {
-        if let Some(base) = self.list.get_mut(usize::from(id.0)).and_then(Option::take)
-            && base.via == Via::Socket
-        {
+        let Some(base) = self.list.get_mut(usize::from(id.0)).and_then(Option::take) else { return };
+        self.live -= 1;
+        if base.via == Via::Socket {
             self.by_socket.remove(&(base.socket, base.local));
         }
     }
@@ -72,10 +74,10 @@ impl Bases {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_BASES
+        self.live >= MAX_BASES || self.list.len() >= usize::from(u16::MAX)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        self.live == 0
     }
 }

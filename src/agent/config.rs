@@ -5,15 +5,19 @@ use std::time::Duration;
 
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
+use crate::io::ComponentId;
 use crate::turn::TurnServer;
 
-/// Which candidates may be used (RFC 8828).
+/// Which candidates may be used, and what the peer learns of this host (RFC 8828 §5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Policy {
-    /// All of them.
+    /// All of them (mode 1).
     All,
-    /// Relayed ones only: the peer does not learn an address of this host.
+    /// What servers see, and relays (mode 3, "default route only"): no address of this host is signalled, also not as
+    /// a related address. Its driver binds to the wildcard address and leaves the route to the kernel.
+    DefaultRouteOnly,
+    /// Relayed ones only: the peer does not learn where this host is.
     Relay,
 }
 
@@ -115,6 +119,15 @@ impl Config {
     pub fn trace(mut self, records: usize) -> Self {
         self.trace = records;
         self
+    }
+
+    /// Every component of every data stream, in order.
+    pub fn component_ids(&self) -> Vec<ComponentId> {
+        let streams = self.components.iter().enumerate();
+        let components = streams.flat_map(|(stream, count)| {
+            (1..=*count).map(move |component| ComponentId { stream: stream as u16, component })
+        });
+        components.collect()
     }
 
     /// The role.

@@ -8,6 +8,7 @@ use super::state::State;
 use crate::candidate::Candidate;
 use crate::io::{ComponentId, Datagram, SocketId, Transmit, Wake};
 use crate::signal::Signal;
+use crate::turn::Problem;
 
 /// What the driver feeds.
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +109,9 @@ pub enum ServerProblem {
     /// No answer to any request.
     #[error("the server does not answer")]
     Unreachable,
+    /// Answers came, but none that the server can have signed.
+    #[error("no answer of the server is authentic")]
+    IntegrityViolated,
     /// 401 to a request with credentials.
     #[error("the server rejects the credentials (401)")]
     Unauthorized,
@@ -122,6 +126,12 @@ pub enum ServerProblem {
     /// An answer without what it must contain.
     #[error("the server's answer lacks {0}")]
     Incomplete(&'static str),
+    /// An answer that asks for what floe cannot do.
+    #[error("the server asks for {0}, which floe does not know")]
+    Unsupported(&'static str),
+    /// A limit of floe itself.
+    #[error("the limit of {0} is reached")]
+    Limit(&'static str),
     /// The allocation ended on the server's side.
     #[error("the allocation is lost")]
     AllocationLost,
@@ -145,10 +155,16 @@ pub enum Reason {
     ConsentExpired,
 }
 
-impl From<crate::turn::Problem> for ServerProblem {
-    fn from(problem: crate::turn::Problem) -> Self {
+impl From<Problem> for ServerProblem {
+    fn from(problem: Problem) -> Self {
         match problem {
-            crate::turn::Problem::Unreachable => Self::Unreachable,
+            Problem::Unreachable => Self::Unreachable,
+            Problem::IntegrityViolated => Self::IntegrityViolated,
+            Problem::Unauthorized => Self::Unauthorized,
+            Problem::Error { code, reason } => Self::Error { code, reason },
+            Problem::Incomplete(what) => Self::Incomplete(what),
+            Problem::Unsupported(what) => Self::Unsupported(what),
+            Problem::Limit(what) => Self::Limit(what),
         }
     }
 }

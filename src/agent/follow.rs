@@ -88,6 +88,9 @@ impl Agent {
 
     /// Announces paths that changed, with a consent of their own.
     pub(super) fn follow_paths(&mut self, now: Instant) {
+        if self.is_over() {
+            return;
+        }
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
             let list =
@@ -156,7 +159,9 @@ impl Agent {
                         self.follow_checks(now);
                     }
                 }
-                turn::Event::ChannelBound { .. } => self.follow_paths(now),
+                turn::Event::ChannelBound { .. } | turn::Event::ChannelLost { .. } => {
+                    self.follow_paths(now);
+                }
                 turn::Event::Problem(problem) => self.relay_problem(id, problem.into()),
                 turn::Event::Lost => {
                     self.relay_problem(id, ServerProblem::AllocationLost);

@@ -54,9 +54,11 @@ impl Agent {
         let addr = local;
         let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
         let base_id = self.bases.add(base);
-        if self.config.policy == Policy::All {
+        if self.config.policy != Policy::Relay {
             let candidate = self.candidate(&base, CandidateType::Host, addr, None, None);
-            self.signal_candidate(component.stream, &candidate);
+            if self.config.policy == Policy::All {
+                self.signal_candidate(component.stream, &candidate);
+            }
             self.checks.add_base(base_id, component, candidate, Permission::Granted);
         }
         self.ask_servers(base_id, &base);
@@ -76,7 +78,7 @@ impl Agent {
             server.is_ipv4() == base.addr.is_ipv4()
                 && (!base.addr.ip().is_loopback() || server.ip().is_loopback())
         };
-        if self.config.policy == Policy::All {
+        if self.config.policy != Policy::Relay {
             for (number, addr) in self.config.stun_servers.iter().enumerate() {
                 if reachable(*addr) {
                     self.gatherer.ask(Query { base: id, server: number as u16, addr: *addr });
@@ -100,15 +102,13 @@ impl Agent {
 
     /// Forgets a socket: pairs from it are gone, and so is a path that used it.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
+        self.now = now;
         let gone: Vec<_> =
             self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);
+            self.relays.remove_base(base);
             self.checks.remove_base(base);
-            if let Some(relay) = self.relays.of_base(base).and_then(|relay| self.relays.get_mut(relay)) {
-                relay.base = None;
-                relay.settled = true;
-            }
             self.bases.remove(base);
         }
         self.follow_paths(now);
@@ -143,11 +143,14 @@ impl Agent {
 
     fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: SocketAddr) {
         let Some(base) = self.bases.get(id).copied() else { return };
-        if self.checks.is_redundant(id, mapped) || self.config.policy == Policy::Relay {
+        // Without a NAT a host candidate says the same, unless it is not signalled (RFC 8828 §5.2).
+        let told = |kind| kind != CandidateType::Host || self.config.policy == Policy::All;
+        if self.config.policy == Policy::Relay || self.checks.is_redundant(id, mapped, told) {
             return;
         }
         let kind = CandidateType::ServerReflexive;
-        let candidate = self.candidate(&base, kind, mapped, Some(server), Some(base.addr));
+        let related = Some(base.addr).filter(|_| self.config.policy == Policy::All);
+        let candidate = self.candidate(&base, kind, mapped, Some(server), related);
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_reflexive(id, base.component, candidate);
     }
@@ -176,12 +179,9 @@ impl Agent {
         if let Some(relay) = self.relays.get_mut(relay) {
             relay.base = Some(id);
         }
-        let hint = match self.config.policy {
-            Policy::All => mapped,
-            // RFC 8828: a relay-only agent hides where it is.
-            Policy::Relay => SocketAddr::new(unspecified(relayed), 9),
-        };
-        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), Some(hint));
+        // RFC 8828 §5.2: the other policies hide where this host is.
+        let shown = Some(mapped).filter(|_| self.config.policy == Policy::All);
+        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), shown);
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_base(id, base.component, candidate, Permission::Needed);
         self.ask_permissions(now);
@@ -273,12 +273,5 @@ impl Agent {
             self.events.push_back(Event::Signal(signal));
         }
         self.follow_checks(now);
-    }
-}
-
-fn unspecified(like: SocketAddr) -> std::net::IpAddr {
-    match like {
-        SocketAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
     }
 }

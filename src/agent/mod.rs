@@ -97,12 +97,9 @@ impl Agent {
         let mut rng = Rng::new(config.seed);
         let settings = Settings { role: config.role, nomination: config.nomination, pacing: config.pacing };
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
-        let components = config.components.iter().enumerate().flat_map(|(stream, count)| {
-            (1..=*count).map(move |component| ComponentId { stream: stream as u16, component })
-        });
         let trace = Trace::new(config.trace);
         let mut agent = Self {
-            flows: components.map(Flow::new).collect(),
+            flows: config.component_ids().into_iter().map(Flow::new).collect(),
             config,
             rng,
             state: State::New,

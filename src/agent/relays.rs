@@ -27,10 +27,10 @@ pub(super) struct Relay {
     pub(super) queued: bool,
 }
 
-/// All TURN clients.
+/// All TURN clients. The places of those whose socket is gone stay empty.
 #[derive(Debug, Default)]
 pub(super) struct Relays {
-    list: Vec<Relay>,
+    list: Vec<Option<Relay>>,
     by_path: HashMap<(BaseId, SocketAddr), RelayId>,
     /// Whose turn it is to begin a transaction.
     turn: usize,
@@ -40,16 +40,16 @@ impl Relays {
     pub(super) fn add(&mut self, relay: Relay) -> RelayId {
         let id = RelayId(self.list.len() as u16);
         self.by_path.insert((relay.from, relay.server_addr), id);
-        self.list.push(relay);
+        self.list.push(Some(relay));
         id
     }
 
     pub(super) fn get(&self, id: RelayId) -> Option<&Relay> {
-        self.list.get(usize::from(id.0))
+        self.list.get(usize::from(id.0))?.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, id: RelayId) -> Option<&mut Relay> {
-        self.list.get_mut(usize::from(id.0))
+        self.list.get_mut(usize::from(id.0))?.as_mut()
     }
 
     /// The client whose server sends to this base from this address.
@@ -58,7 +58,8 @@ impl Relays {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (RelayId, &Relay)> {
-        self.list.iter().enumerate().map(|(index, relay)| (RelayId(index as u16), relay))
+        let all = self.list.iter().enumerate();
+        all.filter_map(|(index, relay)| Some((RelayId(index as u16), relay.as_ref()?)))
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = RelayId> + use<> {
@@ -66,11 +67,11 @@ impl Relays {
     }
 
     pub(super) fn all_settled(&self) -> bool {
-        self.list.iter().all(|relay| relay.settled)
+        self.iter().all(|(_, relay)| relay.settled)
     }
 
     pub(super) fn wants_slot(&self) -> bool {
-        self.list.iter().any(|relay| relay.client.wants_slot())
+        self.iter().any(|(_, relay)| relay.client.wants_slot())
     }
 
     /// The next client that has a transaction to begin.
@@ -78,17 +79,21 @@ impl Relays {
         let count = self.list.len();
         let next = (0..count)
             .map(|offset| (self.turn + offset) % count)
-            .find(|at| self.list[*at].client.wants_slot())?;
+            .find(|at| self.list[*at].as_ref().is_some_and(|relay| relay.client.wants_slot()))?;
         self.turn = next + 1;
         Some(RelayId(next as u16))
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.list.iter().filter_map(|relay| relay.client.deadline()).min()
+        self.iter().filter_map(|(_, relay)| relay.client.deadline()).min()
     }
 
-    /// The relay whose relayed transport address is this base.
-    pub(super) fn of_base(&self, base: BaseId) -> Option<RelayId> {
-        self.iter().find(|(_, relay)| relay.base == Some(base)).map(|(id, _)| id)
+    /// Takes the clients away whose server was reached from this base: with the 5-tuple their allocations are lost.
+    pub(super) fn remove_base(&mut self, from: BaseId) {
+        for place in &mut self.list {
+            if let Some(relay) = place.take_if(|relay| relay.from == from) {
+                self.by_path.remove(&(relay.from, relay.server_addr));
+            }
+        }
     }
 }

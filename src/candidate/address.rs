@@ -87,6 +87,31 @@ pub fn can_pair(local: SocketAddr, remote: SocketAddr) -> bool {
     }
 }
 
+/// The address to send to from `base`: a link-local one is reached over the link of the base, whose scope id a
+/// signalled candidate does not have (RFC 4007 §6).
+pub fn on_link_of(base: SocketAddr, remote: SocketAddr) -> SocketAddr {
+    match (base, remote) {
+        (SocketAddr::V6(base), SocketAddr::V6(mut remote))
+            if scope((*remote.ip()).into()) == Scope::LinkLocal =>
+        {
+            remote.set_scope_id(base.scope_id());
+            remote.into()
+        }
+        _ => remote,
+    }
+}
+
+/// The address as it would be signalled: the scope id is this host's name for a link, and no other host's.
+pub fn without_link(addr: SocketAddr) -> SocketAddr {
+    match addr {
+        SocketAddr::V6(mut addr) => {
+            addr.set_scope_id(0);
+            addr.into()
+        }
+        SocketAddr::V4(_) => addr,
+    }
+}
+
 /// What is known about the interface of an address (RFC 8421 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interface {

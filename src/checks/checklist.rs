@@ -48,6 +48,8 @@ pub struct Component {
     pub(super) valid: BTreeSet<(Reverse<u64>, PairId)>,
     /// Pairs that are Frozen, Waiting or In-Progress, best first.
     pub(super) open: BTreeSet<(Reverse<u64>, PairId)>,
+    /// Pairs that are Failed, best first.
+    pub(super) failed: BTreeSet<(Reverse<u64>, PairId)>,
     /// When the first pair became valid.
     pub(super) first_valid: Option<Instant>,
     /// The pair that our nominating check is on.

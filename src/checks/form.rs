@@ -4,10 +4,11 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
+use super::checklist::Checklist;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, MAX_LOCALS, MAX_PAIRS, MAX_REMOTES, Place, Remote};
 use crate::candidate::BaseId;
-use crate::candidate::address::can_pair;
+use crate::candidate::address::{can_pair, on_link_of, without_link};
 use crate::candidate::{Candidate, CandidateType, Foundation};
 use crate::io::ComponentId;
 
@@ -48,9 +49,11 @@ impl ChecklistSet {
         self.add_local(base, component, candidate);
     }
 
-    /// Whether a candidate of this address and base is known (RFC 8445 §5.1.3, RFC 8838 §9).
-    pub fn is_redundant(&self, base: BaseId, addr: SocketAddr) -> bool {
-        self.locals.iter().any(|local| local.base == base && local.candidate.address.socket() == Some(addr))
+    /// Whether a candidate of this address and base is among those of the types that `told` (RFC 8445 §5.1.3, RFC 8838
+    /// §9).
+    pub fn is_redundant(&self, base: BaseId, addr: SocketAddr, told: impl Fn(CandidateType) -> bool) -> bool {
+        let same = |local: &&Local| local.base == base && local.candidate.address.socket() == Some(addr);
+        self.locals.iter().filter(same).any(|local| told(local.candidate.kind))
     }
 
     pub(super) fn add_local(
@@ -93,8 +96,7 @@ impl ChecklistSet {
         let id = match known {
             Some(index) => {
                 if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
-                    let priority = self.remotes[index].candidate.priority;
-                    self.remotes[index].candidate = Candidate { priority, ..candidate };
+                    self.remotes[index].candidate = candidate;
                 }
                 RemoteId(index as u16)
             }
@@ -121,7 +123,8 @@ impl ChecklistSet {
         if self.remotes.len() >= MAX_REMOTES {
             return None;
         }
-        self.remotes.push(Remote { candidate, addr, component });
+        let priority = candidate.priority;
+        self.remotes.push(Remote { candidate, addr, component, priority });
         Some(RemoteId((self.remotes.len() - 1) as u16))
     }
 
@@ -133,6 +136,7 @@ impl ChecklistSet {
         addr: SocketAddr,
         priority: u32,
     ) -> Option<RemoteId> {
+        let addr = without_link(addr);
         if let Some(index) =
             self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr)
         {
@@ -163,15 +167,16 @@ impl ChecklistSet {
         let local = self.locals.get(usize::from(self.bases.get(&base)?.0))?;
         let far = self.remotes.get(usize::from(remote.0))?;
         let near = local.candidate.address.socket()?;
-        let path = (base, far.addr);
+        let destination = on_link_of(near, far.addr);
+        let path = (base, destination);
         if !can_pair(near, far.addr) || local.candidate.transport != far.candidate.transport {
             return None;
         }
         if self.by_path.contains_key(&path) {
             return None;
         }
-        let (component, destination) = (local.component, far.addr);
-        let priority = self.pair_priority(local.candidate.priority, far.candidate.priority);
+        let component = local.component;
+        let priority = self.pair_priority(local.candidate.priority, far.priority);
         let group = self.groups.id(local.candidate.foundation, far.candidate.foundation);
         let free = self.places.iter().position(|place| place.pair.is_none());
         let index = free.unwrap_or(self.places.len());
@@ -205,26 +210,33 @@ impl ChecklistSet {
         Some(id)
     }
 
-    /// Keeps the set within [`MAX_PAIRS`]: the largest checklist loses a Failed pair, or else its pair of lowest
+    /// Keeps the set within [`MAX_PAIRS`]: a Failed pair goes, or else of the largest checklist the pair of lowest
     /// priority that was not checked (RFC 8445 §6.1.2.5, RFC 8838 §10).
     pub(super) fn limit_pairs(&mut self) {
         while self.by_path.len() > MAX_PAIRS {
-            let victim = self
-                .pairs()
-                .filter(|(_, pair)| {
-                    matches!(pair.state, PairState::Failed | PairState::Frozen | PairState::Waiting)
-                })
-                .filter(|(_, pair)| !pair.queued)
-                .max_by_key(|(id, pair)| {
-                    let size = self.checklist(pair.component.stream).map_or(0, |checklist| checklist.pairs);
-                    (pair.state == PairState::Failed, size, Reverse(pair.priority), *id)
-                })
-                .map(|(id, _)| id);
-            match victim {
-                Some(id) => self.remove_pair(id),
-                None => break,
-            }
+            let Some(victim) = self.failed_pair().or_else(|| self.unchecked_pair()) else { break };
+            self.remove_pair(victim);
         }
+    }
+
+    fn failed_pair(&self) -> Option<PairId> {
+        let mut components = self.checklists.iter().flat_map(Checklist::components);
+        components.find_map(|component| component.failed.last()).map(|(_, id)| *id)
+    }
+
+    fn unchecked_pair(&self) -> Option<PairId> {
+        let unchecked = |id: &PairId| {
+            let unchecked = |pair: &Pair| pair.state != PairState::InProgress && !pair.queued;
+            self.pair(*id).is_some_and(unchecked)
+        };
+        let last = |list: &Checklist| {
+            let components = list.components().iter();
+            let worst = components
+                .filter_map(|component| component.open.iter().rev().find(|(_, id)| unchecked(id)).copied());
+            worst.max()
+        };
+        let lists = self.checklists.iter().filter_map(|list| Some((list.pairs, last(list)?)));
+        lists.max().map(|(_, (_, id))| id)
     }
 
     pub(super) fn remove_pair(&mut self, id: PairId) {

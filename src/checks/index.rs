@@ -30,6 +30,7 @@ impl ChecklistSet {
             checklist.waiting.remove(&order);
             if let Some(component) = checklist.component_mut(component.component) {
                 component.open.remove(&(order.0, id));
+                component.failed.remove(&(order.0, id));
                 component.valid.remove(&(order.0, id));
             }
         }
@@ -49,6 +50,8 @@ impl ChecklistSet {
             if let Some(component) = checklist.component_mut(component.component) {
                 if state.is_open() {
                     component.open.insert((order.0, id));
+                } else if state == PairState::Failed {
+                    component.failed.insert((order.0, id));
                 }
                 if valid {
                     component.valid.insert((order.0, id));
@@ -75,7 +78,7 @@ impl ChecklistSet {
                 continue;
             };
             let Some(remote) = self.remote(pair.remote) else { continue };
-            let priority = self.pair_priority(local.candidate.priority, remote.candidate.priority);
+            let priority = self.pair_priority(local.candidate.priority, remote.priority);
             self.unindex(id);
             if let Some(pair) = self.pair_mut(id) {
                 pair.priority = priority;

@@ -81,30 +81,28 @@ impl ChecklistSet {
     }
 
     fn nominate_component(&mut self, now: Instant, stream: u16, number: u16) {
-        let all_candidates_known =
-            self.local_ended && self.checklist(stream).is_some_and(|list| list.remote_ended);
-        let better_than = |best: u64| self.best_open(stream, number).is_some_and(|open| open > best);
-        let Some(component) = self.checklist(stream).and_then(|list| list.component(number)) else { return };
-        let (Some(first_valid), Some(&(_, id))) = (component.first_valid, component.valid.first()) else {
-            return;
-        };
-        let busy = component.selected.is_some() || component.nominating.is_some();
-        let Some(pair) = self.pair(id) else { return };
-        let view = View {
-            best: self.reach(pair),
-            first_valid,
-            better_open: better_than(pair.priority),
-            all_candidates_known,
-        };
-        let decision = decide(self.nomination, &view, now);
-        let controlling = self.roles.role == Role::Controlling;
         let Some(component) = self.checklist_mut(stream).and_then(|list| list.component_mut(number)) else {
             return;
         };
         component.settle.stop();
-        if busy || !controlling {
+        let busy = component.selected.is_some() || component.nominating.is_some();
+        let (Some(first_valid), Some(&(_, id)), false) =
+            (component.first_valid, component.valid.first(), busy)
+        else {
             return;
-        }
+        };
+        let Some(pair) = self.pair(id).filter(|_| self.roles.role == Role::Controlling) else { return };
+        let view = View {
+            best: self.reach(pair),
+            first_valid,
+            better_open: self.best_open(stream, number).is_some_and(|open| open > pair.priority),
+            all_candidates_known: self.local_ended
+                && self.checklist(stream).is_some_and(|list| list.remote_ended),
+        };
+        let decision = decide(self.nomination, &view, now);
+        let Some(component) = self.checklist_mut(stream).and_then(|list| list.component_mut(number)) else {
+            return;
+        };
         match decision {
             Decision::WaitUntil(until) => component.settle.set(until),
             Decision::Nominate => {

@@ -93,6 +93,7 @@ impl Gatherer {
     /// Forgets everything about a base.
     pub fn remove_base(&mut self, base: BaseId) {
         self.waiting.retain(|query| query.base != base);
+        self.transactions.retain(|query| query.base != base);
         self.kept.retain(|(_, query)| query.base != base);
     }
 

@@ -1,1 +1,51 @@
-//! The tokio driver: real sockets, real clock.
+//! The tokio driver: real sockets, a real clock, the system's resolver. It decides nothing about ICE.
+//!
+//! ```no_run
+//! use floe::Role;
+//! use floe::net::{Endpoint, signaling};
+//!
+//! # async fn run(mut peer: impl floe::net::Signaling) -> Result<(), Box<dyn std::error::Error>> {
+//! let endpoint = Endpoint::bind().await?;
+//! let config = endpoint.config(Role::Controlling).stun_server("192.0.2.1:3478".parse()?);
+//! let connection = endpoint.connect(config, peer).await?;
+//! connection.send(b"hello").await?;
+//! let mut buf = [0; 1500];
+//! let len = connection.recv(&mut buf).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! ```text
+//! application ── Connection / Session          send: straight to the socket of the present path
+//!                     │ commands   ▲ events, data (bounded; what does not fit is counted)
+//!                     ▼            │
+//!                driver, one task a session: owns the agent, receives on its sockets
+//! ```
+
+mod clock;
+pub mod connection;
+mod counters;
+mod driver;
+pub mod endpoint;
+mod escort;
+mod handle;
+mod interfaces;
+mod mtu;
+mod pacer;
+mod readiness;
+pub mod resolve;
+mod route;
+mod seed;
+pub mod server;
+pub mod session;
+pub mod signaling;
+mod udp;
+
+pub use connection::Connection;
+pub use counters::Stats;
+pub use endpoint::{Builder, ConnectError, Endpoint};
+pub use resolve::resolve;
+pub use server::Server;
+pub use session::Session;
+pub use signaling::Signaling;
+pub use udp::TooLarge;

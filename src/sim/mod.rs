@@ -1,1 +1,43 @@
-//! A simulator of networks and NATs (RFC 4787) on a virtual clock.
+//! A simulator of networks and NATs (RFC 4787) on a virtual clock: test what uses ICE without a network, in
+//! microseconds, and replay what failed from its seed.
+//!
+//! ```
+//! use floe::sim::{Nat, World};
+//! use floe::{Config, Role};
+//! use std::time::Duration;
+//!
+//! let mut world = World::new(7);
+//! let a = world.agent(Nat::none(), Config::new(Role::Controlling, [1; 32]));
+//! let b = world.agent(Nat::port_restricted(), Config::new(Role::Controlled, [2; 32]));
+//! world.signal(a, b);
+//! let took = world.run_until(Duration::from_secs(10), |w| w.completed(a) && w.completed(b));
+//! assert!(took < Duration::from_secs(2));
+//! world.send(a, b"hello");
+//! world.run_for(Duration::from_millis(100));
+//! assert_eq!(world.received(b)[0].payload, b"hello");
+//! ```
+//!
+//! | what | where |
+//! |---|---|
+//! | hosts with an agent, with sockets only; what happens, and when | [`World`] |
+//! | a STUN and TURN server | [`World::stun_server`], [`World::turn_server`], [`World::server`] |
+//! | several addresses, shared NATs, nested NATs | [`Interface`], [`World::nat`], [`World::nat_behind`] |
+//! | how a NAT behaves | [`Nat`] |
+//! | latency, jitter, loss, duplication, reordering, MTU, blocked UDP | [`Link`] |
+//! | whether a direct path can exist | [`World::direct_path_possible`] |
+
+mod link;
+mod nat;
+mod node;
+mod observe;
+mod oracle;
+mod packet;
+mod serving;
+mod topology;
+mod world;
+
+pub use link::{Link, Udp};
+pub use nat::{Filtering, Gateway, Hairpin, Mapping, Nat, NatId, Ports, Refresh, Stray};
+pub use node::{Host, HostId, Interface};
+pub use packet::{Arrival, Captured, Fate, Packets};
+pub use world::World;

@@ -129,6 +129,18 @@ impl<K: Copy> Transactions<K> {
         Some(ended)
     }
 
+    /// Ends those whose owner is gone.
+    pub fn retain(&mut self, keep: impl Fn(&K) -> bool) {
+        let due = &mut self.due;
+        self.open.retain(|id, transaction| {
+            let kept = keep(&transaction.owner);
+            if !kept {
+                due.remove(&(transaction.next, *id));
+            }
+            kept
+        });
+    }
+
     /// No more retransmissions and no failure, but an answer still counts (RFC 8445 §7.3.1.4). It is forgotten
     /// when it would have timed out.
     pub fn cancel(&mut self, id: TransactionId) {
@@ -277,14 +289,15 @@ mod tests {
     }
 
     #[test]
-    fn owners_come_in_the_order_of_their_deadlines_without_the_cancelled() {
+    fn owners_come_in_the_order_of_their_deadlines_without_the_cancelled_and_the_gone() {
         let start = crate::time::test_epoch();
         let mut transactions = Transactions::default();
         for (number, rto) in [(1, RTO * 3), (2, RTO), (3, RTO * 2), (4, RTO)] {
             transactions.start(start, TransactionId([number; 12]), number, rto);
         }
         transactions.cancel(TransactionId([3; 12]));
-        assert_eq!(transactions.into_owners(), [2, 4, 1]);
+        transactions.retain(|owner| *owner != 4);
+        assert_eq!(transactions.into_owners(), [2, 1]);
     }
 
     #[test]

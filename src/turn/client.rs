@@ -1,67 +1,281 @@
-//! The client of one TURN server: to follow.
-#![allow(missing_docs, clippy::unused_self, clippy::missing_errors_doc)]
-use super::TurnServer;
-use super::data::Framing;
-use crate::io::Wake;
-use crate::time::{Duration, Instant};
-use std::net::{IpAddr, SocketAddr};
+//! The client of one TURN server: one five-tuple, one allocation. It owns the parts and routes between them.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use super::TurnServer;
+use super::allocation::{Allocation, Closing};
+use super::channel::Channels;
+use super::credential::Authentication;
+use super::data::{Framing, read_channel_data, read_indication};
+use super::event::{Event, Input, Output, Received};
+use super::permission::{Permissions, Permit};
+use super::problem::Problem;
+use super::request::{Purpose, Requests};
+use crate::io::Wake;
+use crate::stun::wire::{Class, Kind, Method, classify};
+use crate::stun::{Family, Message, Writer, code};
+use crate::time::{Duration, Instant, earliest};
+
+/// The client of one TURN server (RFC 8656), over UDP, from one local address and port.
+///
+/// It allocates in its first slot, answers the server's challenge in the second, and keeps what it has until
+/// [`Client::close`]. Payloads do not pass through it: [`Client::framing`] says how they travel, and
+/// [`wrap`](super::data::wrap) frames them in place.
 #[derive(Debug)]
-pub struct Client;
-#[derive(Debug)]
-pub enum Input<'a> {
-    Timeout,
-    Slot,
-    Datagram(&'a [u8]),
+pub struct Client {
+    pub(super) authentication: Authentication,
+    pub(super) allocation: Allocation,
+    pub(super) permissions: Permissions,
+    pub(super) channels: Channels,
+    pub(super) requests: Requests,
+    events: VecDeque<Event>,
+    /// The last time that an input told.
+    now: Option<Instant>,
 }
-#[must_use]
-pub enum Received<'a> {
-    Data { peer: SocketAddr, payload: &'a [u8] },
-    Consumed,
-    Unclaimed,
-}
-#[derive(Debug)]
-pub enum Problem {
-    Unreachable,
-}
-#[derive(Debug)]
-pub enum Event {
-    Allocated { relayed: SocketAddr, mapped: SocketAddr, lifetime: Duration },
-    Problem(Problem),
-    PermissionGranted { peer: IpAddr },
-    PermissionRefused { peer: IpAddr, code: u16 },
-    ChannelBound { peer: SocketAddr, number: u16 },
-    Lost,
-}
-pub enum Output<'b> {
-    Transmit(&'b [u8]),
-    Event(Event),
-    Wait(Option<Wake>),
-}
-#[allow(unused_variables, clippy::needless_pass_by_value)]
+
 impl Client {
+    /// A client that will allocate in its first slot. All its randomness comes from `seed`.
     pub fn new(server: TurnServer, seed: [u8; 32]) -> Self {
-        Self
+        Self {
+            allocation: Allocation::new(server.addr),
+            authentication: Authentication::new(server.username, server.password),
+            permissions: Permissions::default(),
+            channels: Channels::default(),
+            requests: Requests::new(seed),
+            events: VecDeque::new(),
+            now: None,
+        }
     }
-    pub fn permit(&mut self, peer: SocketAddr) {}
-    pub fn bind(&mut self, peer: SocketAddr) {}
-    pub fn close(&mut self, now: Instant) {}
+
+    /// Asks for a permission for the IP address of `peer`, once the allocation exists and in slots; several peers share
+    /// a request. The answer is [`Event::PermissionGranted`] or [`Event::PermissionRefused`], at once if it is known.
+    pub fn permit(&mut self, peer: SocketAddr) {
+        if self.allocation.is_over() {
+            return;
+        }
+        let peer = peer.ip();
+        let permit = if Family::from(peer) == self.allocation.family() {
+            self.permissions.permit(peer, || self.requests.id())
+        } else {
+            Permit::Refused(Problem::of_code(code::PEER_ADDRESS_FAMILY_MISMATCH))
+        };
+        match permit {
+            Permit::Pending => {}
+            Permit::Granted => self.say(Event::PermissionGranted { peer }),
+            Permit::Refused(problem) => self.say(Event::PermissionRefused { peer, problem }),
+        }
+    }
+
+    /// Asks for a channel to `peer` (RFC 8656 §12), which permits it too. It serves data, not checks, so it is not
+    /// paced: the request leaves with the next input, and until it is confirmed data goes in Send indications. Peers of
+    /// another address family, and more than [`MAX_CHANNELS`](super::MAX_CHANNELS), stay without.
+    pub fn bind(&mut self, peer: SocketAddr) {
+        if !self.allocation.is_over() && Family::from(peer.ip()) == self.allocation.family() {
+            self.channels.bind(peer);
+        }
+    }
+
+    /// Gives the allocation back (RFC 8656 §8): three requests at most, and no event any more. Poll and feed the client
+    /// until [`Client::deadline`] is `None`, or forget it.
+    pub fn close(&mut self, now: Instant) {
+        self.events.clear();
+        match self.allocation.close() {
+            Closing::Nothing => {}
+            Closing::Listen(id) => self.requests.cancel(id),
+            Closing::Delete => self.delete(now),
+        }
+    }
+
+    /// Whether a paced transaction waits for [`Input::Slot`]: an allocation, or permissions for new peers.
     pub fn wants_slot(&self) -> bool {
-        false
+        let permissions = self.allocation.is_live() && self.permissions.wants_slot();
+        (self.allocation.is_wanted() || permissions) && self.requests.has_room()
     }
+
+    /// When [`Input::Timeout`] is due; an instant in the past means at once.
     pub fn deadline(&self) -> Option<Instant> {
-        None
+        let mut at = self.requests.deadline();
+        if self.allocation.is_live() {
+            let ends = [self.allocation.next_end(), self.permissions.next_end(), self.channels.next_end()];
+            at = ends.into_iter().fold(at, earliest);
+            if self.requests.has_room() {
+                let renewals = [
+                    self.allocation.next_renewal(),
+                    self.permissions.next_renewal_at(),
+                    self.channels.next_renewal(),
+                    self.now.filter(|_| self.channels.is_waiting()),
+                ];
+                at = renewals.into_iter().fold(at, earliest);
+            }
+        }
+        at
     }
+
+    /// How a payload travels to `peer`; `None` without a permission for its address.
     pub fn framing(&self, peer: SocketAddr) -> Option<Framing> {
-        None
+        let id = self.permissions.send_id(peer.ip())?;
+        Some(self.channels.number(peer).map_or(Framing::Send { peer, id }, Framing::Channel))
     }
+
+    /// Takes what happened outside. Poll until [`Output::Wait`] afterwards.
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
-        Received::Unclaimed
+        self.now = Some(now);
+        match input {
+            Input::Timeout => self.handle_timeout(now),
+            Input::Slot => self.use_slot(now),
+            Input::Datagram(datagram) => return self.handle_datagram(now, datagram),
+        }
+        Received::Consumed
     }
+
+    /// What comes next, until [`Output::Wait`].
+    ///
+    /// # Panics
+    /// If `buf` is shorter than 1200 bytes.
+    pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
+        assert!(buf.len() >= 1200, "the buffer has {} bytes, 1200 are needed", buf.len());
+        if let Some(event) = self.poll_event() {
+            return Output::Event(event);
+        }
+        match self.write_transmit(buf) {
+            Some(len) => Output::Transmit(&buf[..len]),
+            None => Output::Wait(self.wake()),
+        }
+    }
+
+    fn wake(&self) -> Option<Wake> {
+        match self.now.filter(|_| self.wants_slot()) {
+            Some(at) => Some(Wake { at, slot: true }),
+            None => self.deadline().map(|at| Wake { at, slot: false }),
+        }
+    }
+
+    /// The next request for the server; `buf` has 1200 bytes.
     pub(crate) fn write_transmit(&mut self, buf: &mut [u8]) -> Option<usize> {
-        None
+        let (id, purpose) = self.requests.poll_outgoing()?;
+        let mut writer = Writer::new(buf, Class::Request, purpose.method(), id);
+        match purpose {
+            Purpose::Allocate => self.allocation.put(&mut writer),
+            Purpose::Refresh => {}
+            Purpose::Delete => {
+                writer.put_lifetime(Duration::ZERO);
+            }
+            Purpose::Permit(batch) => self.permissions.put(batch, &mut writer),
+            Purpose::Bind(number) => self.channels.put(number, &mut writer),
+        }
+        self.authentication.sign(&mut writer);
+        writer.finish().ok().map(<[u8]>::len)
     }
+
     pub(crate) fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
+    }
+
+    pub(super) fn say(&mut self, event: Event) {
+        if !self.allocation.is_over() && !self.events.contains(&event) {
+            self.events.push_back(event);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some((purpose, problem)) = self.requests.poll_failed(now) {
+            self.fail(now, purpose, problem);
+        }
+        if self.allocation.has_ended(now) {
+            self.lose();
+        }
+        while let Some(peer) = self.permissions.poll_end(now) {
+            self.say(Event::PermissionRefused { peer, problem: Problem::Unreachable });
+        }
+        while let Some(peer) = self.channels.poll_end(now) {
+            self.say(Event::ChannelLost { peer });
+        }
+        self.begin_unpaced(now);
+    }
+
+    /// Decision of RFC 8445 §14.1: what serves gathering and checks is paced.
+    fn use_slot(&mut self, now: Instant) {
+        if !self.wants_slot() {
+            return;
+        }
+        if self.allocation.is_wanted() {
+            let id = self.requests.begin(now, Purpose::Allocate);
+            self.allocation.asked(id);
+        } else if let Some(batch) = self.permissions.next_new() {
+            self.requests.begin(now, Purpose::Permit(batch));
+        }
+    }
+
+    /// Renewals, and channels.
+    pub(super) fn begin_unpaced(&mut self, now: Instant) {
+        while self.allocation.is_live() && self.requests.has_room() {
+            let purpose = if self.allocation.take_renewal(now) {
+                Purpose::Refresh
+            } else if let Some(batch) = self.permissions.next_renewal(now) {
+                Purpose::Permit(batch)
+            } else if let Some(number) = self.channels.next(now) {
+                Purpose::Bind(number)
+            } else {
+                break;
+            };
+            self.requests.begin(now, purpose);
+        }
+    }
+
+    fn handle_datagram<'a>(&mut self, now: Instant, datagram: &'a [u8]) -> Received<'a> {
+        let live = self.allocation.is_live();
+        match classify(datagram) {
+            Kind::ChannelData if live => self.handle_channel_data(now, datagram),
+            Kind::Stun => match Message::parse(datagram) {
+                Ok(message) => match (message.class(), message.method()) {
+                    (Class::Indication, Method::DATA) if live => self.handle_indication(now, &message),
+                    (Class::Success | Class::Error, _) => self.handle_answer(now, message),
+                    _ => Received::Unclaimed,
+                },
+                Err(_) => Received::Unclaimed,
+            },
+            _ => Received::Unclaimed,
+        }
+    }
+
+    fn handle_channel_data<'a>(&self, now: Instant, datagram: &'a [u8]) -> Received<'a> {
+        let read = read_channel_data(datagram);
+        let known = read.and_then(|(number, payload)| Some((self.channels.peer(number)?, payload)));
+        match known {
+            Some(((peer, confirmed), payload))
+                if !confirmed || self.permissions.is_active(peer.ip(), now) =>
+            {
+                Received::Data { peer, payload }
+            }
+            _ => Received::Consumed,
+        }
+    }
+
+    fn handle_indication<'a>(&self, now: Instant, message: &Message<'a>) -> Received<'a> {
+        match read_indication(message) {
+            Some((peer, payload)) if self.permissions.is_active(peer.ip(), now) => {
+                Received::Data { peer, payload }
+            }
+            _ => Received::Consumed,
+        }
+    }
+
+    pub(super) fn lose(&mut self) {
+        self.say(Event::Lost);
+        self.allocation.end();
+        self.forget();
+    }
+
+    /// Tells the server that the allocation is not needed any more.
+    pub(super) fn delete(&mut self, now: Instant) {
+        self.forget();
+        self.requests.begin(now, Purpose::Delete);
+    }
+
+    fn forget(&mut self) {
+        self.requests.take();
+        self.permissions = Permissions::default();
+        self.channels = Channels::default();
     }
 }

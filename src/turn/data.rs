@@ -7,8 +7,8 @@
 
 use std::net::SocketAddr;
 
-use crate::stun::TransactionId;
 use crate::stun::wire::{Class, HEADER, Method, Writer, attr};
+use crate::stun::{Message, TransactionId};
 
 /// Room that a frame may need before the payload.
 pub const HEADROOM: usize = 48;
@@ -91,4 +91,83 @@ fn wrap_indication(
     buf[HEADROOM - 4..HEADROOM - 2].copy_from_slice(&attr::DATA.to_be_bytes());
     buf[HEADROOM - 2..HEADROOM].copy_from_slice(&(len as u16).to_be_bytes());
     end
+}
+
+/// The channel and the payload of a ChannelData message in a datagram; `None` if it is cut off. What follows the
+/// payload is padding, or nothing that counts (RFC 8656 §12.5, §12.6).
+pub fn read_channel_data(datagram: &[u8]) -> Option<(u16, &[u8])> {
+    let (&[n0, n1, l0, l1], rest) = datagram.split_first_chunk()?;
+    let payload = rest.get(..usize::from(u16::from_be_bytes([l0, l1])))?;
+    Some((u16::from_be_bytes([n0, n1]), payload))
+}
+
+/// The peer and the payload of a Data or Send indication; `None` if one of them is missing, or an attribute is there
+/// that has to be understood and is not (RFC 8656 §11.4, RFC 8489 §6.3.2). The payload may be empty.
+pub fn read_indication<'a>(message: &Message<'a>) -> Option<(SocketAddr, &'a [u8])> {
+    let attributes = message.plain().attributes();
+    let known = [attr::XOR_PEER_ADDRESS, attr::DATA, attr::DONT_FRAGMENT];
+    if attributes.unknown_required(&known).next().is_some() {
+        return None;
+    }
+    Some((attributes.peer_address()?, attributes.data()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_channel_data_as_rfc_8656_12_4_draws_it() {
+        for (datagram, read) in [
+            (&[0x40, 0, 0, 3, 1, 2, 3][..], Some((0x4000, &[1, 2, 3][..]))),
+            (&[0x40, 0, 0, 3, 1, 2, 3, 0], Some((0x4000, &[1, 2, 3]))),
+            (&[0x4F, 0xFF, 0, 0], Some((0x4FFF, &[]))),
+            (&[0x40, 0, 0, 4, 1, 2, 3], None),
+            (&[0x40, 0, 0], None),
+            (&[], None),
+        ] {
+            assert_eq!(read_channel_data(datagram), read, "{datagram:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrapped_is_read_back() {
+        let id = TransactionId([7; 12]);
+        for peer in ["192.0.2.1:5000", "[2001:db8::1]:5000"] {
+            let peer = peer.parse().unwrap();
+            for len in 0..6 {
+                let mut buf = [0xEE; HEADROOM + 6 + TAILROOM];
+                let payload = [9; 6];
+                buf[HEADROOM..HEADROOM + len].copy_from_slice(&payload[..len]);
+                let message = Message::parse(wrap(Framing::Send { peer, id }, &mut buf, len)).unwrap();
+                assert_eq!(message.transaction_id(), id);
+                assert_eq!(read_indication(&message), Some((peer, &payload[..len])));
+                let frame = wrap(Framing::Channel(0x4001), &mut buf, len);
+                assert_eq!(read_channel_data(frame), Some((0x4001, &payload[..len])));
+            }
+        }
+    }
+
+    #[test]
+    fn an_indication_without_peer_or_data_or_with_an_unknown_attribute_is_nothing() {
+        let peer = "192.0.2.1:5000".parse().unwrap();
+        let parts: [fn(&mut Writer<'_>, SocketAddr); 3] = [
+            |writer, peer| {
+                writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer);
+            },
+            |writer, _| {
+                writer.put(attr::DATA, b"x");
+            },
+            |writer, peer| {
+                writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer).put(attr::DATA, b"x").put(0x7001, &[]);
+            },
+        ];
+        for part in parts {
+            let mut buf = [0; 100];
+            let mut writer = Writer::new(&mut buf, Class::Indication, Method::DATA, TransactionId([0; 12]));
+            part(&mut writer, peer);
+            let message = Message::parse(writer.finish().unwrap()).unwrap();
+            assert_eq!(read_indication(&message), None);
+        }
+    }
 }

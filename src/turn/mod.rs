@@ -1,9 +1,24 @@
 //! TURN client (RFC 8656).
 
+mod allocation;
+mod answer;
+mod channel;
 pub mod client;
+mod credential;
 pub mod data;
+mod event;
+mod lease;
+mod permission;
+mod problem;
+mod request;
+#[cfg(test)]
+mod tests;
 
-pub use client::{Client, Event, Input, Output, Problem, Received};
+pub use channel::MAX_CHANNELS;
+pub use client::Client;
+pub use event::{Event, Input, Output, Received};
+pub use permission::MAX_PEERS;
+pub use problem::Problem;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -161,3 +161,15 @@ proptest! {
         prop_assert!(preferences.iter().map(|it| usize::from(*it)).eq(lowest..65536));
     }
 }
+
+#[test]
+fn a_link_local_remote_is_reached_over_the_link_of_the_base() {
+    // RFC 4007 §6: the zone of the sender decides, and no signalled candidate has one
+    let link =
+        |ip: &str, scope| SocketAddr::V6(std::net::SocketAddrV6::new(ip.parse().unwrap(), 5000, 0, scope));
+    assert_eq!(on_link_of(link("fe80::1", 3), link("fe80::2", 0)), link("fe80::2", 3));
+    assert_eq!(on_link_of(link("2001:db8::1", 3), link("2001:db8::2", 0)), link("2001:db8::2", 0));
+    assert_eq!(without_link(link("fe80::2", 3)), link("fe80::2", 0));
+    let v4 = socket("192.0.2.1:5000");
+    assert_eq!((on_link_of(v4, v4), without_link(v4)), (v4, v4));
+}

@@ -1,0 +1,254 @@
+//! An endpoint: which addresses of this host its sessions use, and the pace they share.
+
+use std::io;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument as _;
+
+use crate::agent::{Agent, Config, Event, Reason, Role};
+use crate::io::{ComponentId, Socket, SocketId};
+
+use super::clock;
+use super::connection::Connection;
+use super::counters::Counters;
+use super::driver::{Driver, Port, Timing};
+use super::escort::Escort;
+use super::handle::{Handle, Status};
+use super::interfaces::{self, Local};
+use super::pacer::Pacer;
+use super::route::Outlet;
+use super::seed::seed;
+use super::session::Session;
+use super::signaling::Signaling;
+use super::udp::UdpSocket;
+
+/// Events that may wait for the application.
+const EVENTS: usize = 256;
+/// Datagrams of data that may wait for the application.
+const DATAGRAMS: usize = 1024;
+/// Commands that may wait for the driver; more make their callers wait.
+const COMMANDS: usize = 32;
+
+/// Where sessions begin. Their new transactions are at least 5 ms apart, however many sessions there are
+/// (RFC 8445 §14.2): have one endpoint a process.
+#[derive(Debug)]
+pub struct Endpoint {
+    settings: Builder,
+    pacer: Arc<Pacer>,
+    /// The number of the next session, for tracing.
+    next: AtomicU64,
+}
+
+/// Which addresses and ports an [`Endpoint`] uses.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Builder {
+    addresses: Vec<IpAddr>,
+    families: Families,
+    ports: Option<RangeInclusive<u16>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Families {
+    #[default]
+    Both,
+    Ipv4,
+}
+
+impl Builder {
+    /// Uses these addresses, in this order of preference, instead of those of the interfaces. Only so loopback is
+    /// used.
+    pub fn addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.addresses = addresses.into_iter().collect();
+        self
+    }
+
+    /// Leaves IPv6 addresses out. Default: both families.
+    pub fn ipv4_only(mut self) -> Self {
+        self.families = Families::Ipv4;
+        self
+    }
+
+    /// Binds to free ports of this range, for firewalls that open one. Default: any port.
+    pub fn port_range(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = Some(ports);
+        self
+    }
+
+    /// The endpoint.
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` if no interface has an address to use; for named addresses and a port range, why a
+    /// socket could not be bound.
+    #[expect(clippy::unused_async, reason = "it needs the runtime, and may come to wait for the system")]
+    pub async fn bind(self) -> io::Result<Endpoint> {
+        let locals = self.locals()?;
+        if locals.is_empty() {
+            let problem = "no interface has an address for host candidates";
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, problem));
+        }
+        if !self.addresses.is_empty() {
+            for local in locals {
+                self.bind_socket(local)?;
+            }
+        }
+        Ok(Endpoint { settings: self, pacer: Arc::default(), next: AtomicU64::new(0) })
+    }
+
+    /// The addresses to use now: interfaces come and go.
+    fn locals(&self) -> io::Result<Vec<Local>> {
+        let mut locals = if self.addresses.is_empty() {
+            interfaces::gather()?
+        } else {
+            interfaces::named(&self.addresses)
+        };
+        locals.retain(|local| self.families == Families::Both || local.addr.is_ipv4());
+        Ok(locals)
+    }
+
+    fn bind_socket(&self, local: Local) -> io::Result<UdpSocket> {
+        UdpSocket::bind(local.addr, self.ports.as_ref(), local.mtu)
+    }
+}
+
+impl Endpoint {
+    /// An endpoint on the addresses of all interfaces.
+    ///
+    /// # Errors
+    /// `AddrNotAvailable` if no interface has an address to use.
+    pub async fn bind() -> io::Result<Self> {
+        Self::builder().bind().await
+    }
+
+    /// Chooses addresses, families and ports.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// A configuration with a seed of the operating system.
+    ///
+    /// # Panics
+    /// If the operating system has no randomness: nothing may be started without.
+    pub fn config(&self, role: Role) -> Config {
+        Config::new(role, seed())
+    }
+
+    /// Opens a session, within a tokio runtime: it gathers at once.
+    ///
+    /// An address that cannot be bound is traced and left out. Without any the session fails with
+    /// [`Reason::NoLocalCandidates`].
+    pub fn open(&self, config: Config) -> Session {
+        let (handle, events) = self.start(config);
+        Session::new(handle, events)
+    }
+
+    /// Opens a session and connects it to the peer at the other end of `peer`, which stays with the session. It
+    /// returns at the first path to the peer; a better one may follow (RFC 8445 §12.1).
+    ///
+    /// # Errors
+    /// [`ConnectError`]. Dropping the future closes the session.
+    pub async fn connect(&self, config: Config, peer: impl Signaling) -> Result<Connection, ConnectError> {
+        let (handle, events) = self.start(config);
+        let (failed, mut failure) = oneshot::channel();
+        let commands = handle.commands.downgrade();
+        let escort = Escort { peer, events, commands, failed: Some(failed) };
+        let mut status = handle.status.clone();
+        tokio::spawn(
+            async move {
+                tokio::select! {
+                    () = escort.run() => {}
+                    // A peer that takes no more signals does not hold a session that has ended.
+                    _ = status.wait_for(|status| status.end.is_some()) => {}
+                }
+            }
+            .in_current_span(),
+        );
+        let connection = Connection::new(handle);
+        tokio::select! {
+            biased;
+            () = connection.has_path() => Ok(connection),
+            reason = connection.closed() => Err(reason.map_or(ConnectError::Closed, ConnectError::Failed)),
+            Ok(error) = &mut failure => Err(ConnectError::Signaling(error)),
+        }
+    }
+
+    fn start(&self, config: Config) -> (Handle, mpsc::Receiver<Event>) {
+        let span = tracing::debug_span!("session", number = self.next.fetch_add(1, Ordering::Relaxed));
+        let _entered = span.enter();
+        let components = config.component_ids();
+        let mut agent = Agent::new(config, clock::now());
+        let mut ports = Vec::new();
+        for component in &components {
+            self.add_sockets(&mut agent, *component, &mut ports);
+        }
+        agent.end_of_sockets(clock::now());
+
+        let counters = Arc::<Counters>::default();
+        let (routes, outlets): (Vec<_>, Vec<_>) = components
+            .into_iter()
+            .map(|component| {
+                let (sender, receiver) = watch::channel(None);
+                ((component, sender), Outlet::new(component, receiver, counters.clone()))
+            })
+            .unzip();
+        let (command_sender, commands) = mpsc::channel(COMMANDS);
+        let (events, event_receiver) = mpsc::channel(EVENTS);
+        let (data, data_receiver) = mpsc::channel(DATAGRAMS);
+        let status = Status { state: agent.state(), reason: None, end: None };
+        let (status, status_receiver) = watch::channel(status);
+        let handle = Handle {
+            commands: command_sender,
+            status: status_receiver,
+            data: data_receiver.into(),
+            outlets,
+            counters: counters.clone(),
+        };
+        let pacer = self.pacer.clone();
+        let (data, timing) = (Some(data), Timing::default());
+        let driver = Driver { agent, ports, pacer, counters, commands, events, data, status, routes, timing };
+        tokio::spawn(driver.run().instrument(span.clone()));
+        (handle, event_receiver)
+    }
+
+    /// One socket for each address, best first: the agent numbers their preferences as they come.
+    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, ports: &mut Vec<Option<Port>>) {
+        let locals = self.settings.locals().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the interfaces cannot be listed");
+            Vec::new()
+        });
+        for local in locals {
+            let socket = match self.settings.bind_socket(local) {
+                Ok(socket) => socket,
+                Err(error) => {
+                    tracing::warn!(%error, address = %local.addr.ip(), "address left out");
+                    continue;
+                }
+            };
+            let base = Socket::Udp { local: socket.local(), component };
+            let id = SocketId(ports.len() as u32);
+            match agent.add_socket(clock::now(), id, base) {
+                Ok(()) => ports.push(Some(Port::new(socket))),
+                Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
+            }
+        }
+    }
+}
+
+/// Why [`Endpoint::connect`] did not connect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// ICE found no path.
+    #[error("no path to the peer: {0}")]
+    Failed(Reason),
+    /// The way for signals broke before a path was found.
+    #[error("signaling broke: {0}")]
+    Signaling(#[source] io::Error),
+    /// The session was closed before a path was found, as by the end of the runtime.
+    #[error("the session was closed")]
+    Closed,
+}

@@ -1,0 +1,168 @@
+//! What a link does to the datagrams that cross it.
+
+use super::packet::{Fate, Packet};
+use crate::rng::Rng;
+use crate::time::{Duration, Instant};
+
+/// A link with the same properties in both directions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    latency: Duration,
+    jitter: Duration,
+    loss: f64,
+    duplication: f64,
+    reordering: f64,
+    mtu: usize,
+    udp: Udp,
+}
+
+/// Which UDP a link carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Udp {
+    /// All of it.
+    Open,
+    /// Only with these ports of the far end.
+    Only(Vec<u16>),
+    /// None.
+    Blocked,
+}
+
+impl Link {
+    /// Carries everything, at once.
+    pub fn ideal() -> Self {
+        Self {
+            latency: Duration::ZERO,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            duplication: 0.0,
+            reordering: 0.0,
+            mtu: 1500,
+            udp: Udp::Open,
+        }
+    }
+
+    /// A local network: a latency of 1 ms. What stands behind a NAT is linked to it like this.
+    pub fn lan() -> Self {
+        Self::ideal().latency(Duration::from_millis(1))
+    }
+
+    /// Access to the Internet: a latency of 20 ms. What has a public address is linked to it like this.
+    pub fn wan() -> Self {
+        Self::ideal().latency(Duration::from_millis(20))
+    }
+
+    /// Carries nothing and does not say so.
+    pub fn down() -> Self {
+        Self::ideal().loss(1.0)
+    }
+
+    /// The time from one end to the other.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Each datagram takes up to this much longer, uniformly distributed; it never overtakes another one.
+    #[must_use]
+    pub fn jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The probability that a datagram is lost, 0 to 1.
+    #[must_use]
+    pub fn loss(mut self, probability: f64) -> Self {
+        self.loss = probability;
+        self
+    }
+
+    /// The probability that a datagram arrives twice, 0 to 1.
+    #[must_use]
+    pub fn duplication(mut self, probability: f64) -> Self {
+        self.duplication = probability;
+        self
+    }
+
+    /// The probability that a datagram takes twice its time, so that later ones overtake it, 0 to 1.
+    #[must_use]
+    pub fn reordering(mut self, probability: f64) -> Self {
+        self.reordering = probability;
+        self
+    }
+
+    /// The largest IP packet in bytes, headers included. Larger ones are dropped.
+    #[must_use]
+    pub fn mtu(mut self, bytes: usize) -> Self {
+        self.mtu = bytes;
+        self
+    }
+
+    /// Which UDP passes.
+    #[must_use]
+    pub fn udp(mut self, udp: Udp) -> Self {
+        self.udp = udp;
+        self
+    }
+
+    /// Whether a datagram to or from this port of the far end can ever pass.
+    pub(super) fn carries(&self, far_port: u16) -> bool {
+        let open = match &self.udp {
+            Udp::Open => true,
+            Udp::Only(ports) => ports.contains(&far_port),
+            Udp::Blocked => false,
+        };
+        open && self.loss < 1.0
+    }
+}
+
+/// One direction of a link.
+#[derive(Debug, Clone)]
+pub(super) struct Pipe {
+    link: Link,
+    /// Nothing that is in order arrives before that.
+    not_before: Option<Instant>,
+}
+
+impl Pipe {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, not_before: None }
+    }
+
+    pub(super) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// When a datagram arrives, and when its copy does; or why it does not.
+    pub(super) fn pass(
+        &mut self,
+        now: Instant,
+        rng: &mut Rng,
+        packet: &Packet,
+        far_port: u16,
+    ) -> Result<(Instant, Option<Instant>), Fate> {
+        if packet.ip_length() > self.link.mtu {
+            return Err(Fate::TooLarge);
+        }
+        if rng.chance(self.link.loss) {
+            return Err(Fate::Lost);
+        }
+        if !self.link.carries(far_port) {
+            return Err(Fate::Blocked);
+        }
+        let first = self.arrival(now, rng);
+        let second = rng.chance(self.link.duplication).then(|| self.arrival(now, rng));
+        Ok((first, second))
+    }
+
+    fn arrival(&mut self, now: Instant, rng: &mut Rng) -> Instant {
+        let jitter = Duration::from_nanos(rng.between(0, self.link.jitter.as_nanos() as u64));
+        let travel = self.link.latency + jitter;
+        if rng.chance(self.link.reordering) {
+            return now + travel * 2;
+        }
+        let arrival = self.not_before.map_or(now + travel, |before| before.max(now + travel));
+        self.not_before = Some(arrival);
+        arrival
+    }
+}

@@ -1,0 +1,217 @@
+//! How a NAT behaves, in the words of RFC 4787: mapping, filtering, ports, hairpinning, lifetime. The properties
+//! are independent of each other; the constructors name the combinations that are well known.
+
+pub(super) mod table;
+
+use std::net::SocketAddr;
+
+use super::link::Link;
+use crate::time::Duration;
+
+/// When two destinations see the same external endpoint of one internal endpoint (RFC 4787 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mapping {
+    /// Nothing is translated: a firewall. IPv6 passes every NAT like this.
+    Identity,
+    /// Always: what REQ-1 demands.
+    EndpointIndependent,
+    /// If their address is the same.
+    AddressDependent,
+    /// If their address and port are the same. With [`Ports::Random`] a "symmetric" NAT.
+    AddressAndPortDependent,
+}
+
+/// Who may send to an external endpoint (RFC 4787 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filtering {
+    /// Everybody.
+    EndpointIndependent,
+    /// Addresses that the internal endpoint has sent to.
+    AddressDependent,
+    /// Transport addresses that the internal endpoint has sent to.
+    AddressAndPortDependent,
+}
+
+/// Which external port a new mapping gets (RFC 4787 §4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// The internal one; if it is taken, the next free one.
+    Preserving,
+    /// The internal one, also for several mappings at a time as long as their destinations differ: "port
+    /// overloading", which REQ-3 forbids and Linux does.
+    Overloading,
+    /// One after the other, whoever asks.
+    Sequential,
+    /// Any.
+    Random,
+}
+
+/// What becomes of a packet from inside to an external endpoint of the same NAT (RFC 4787 §6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hairpin {
+    /// It is dropped.
+    None,
+    /// It is turned back and comes from the sender's external endpoint: what REQ-9 demands.
+    ExternalSource,
+    /// It is turned back and comes from the sender's internal endpoint.
+    InternalSource,
+}
+
+/// Which packets keep a mapping alive (RFC 4787 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresh {
+    /// Those from inside: what REQ-6 demands.
+    Outbound,
+    /// Those from both sides, if the filter lets them pass.
+    Both,
+}
+
+/// What becomes of a packet from outside that no mapping wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stray {
+    /// It is dropped, and that is all.
+    Dropped,
+    /// It is dropped but remembered for 30 s as a connection with the NAT itself, as Linux does where no rule drops
+    /// it: meanwhile no mapping to its source gets the port that it was sent to.
+    Tracked,
+}
+
+/// A NAT. Whoever stands behind it gets an address of the network inside.
+#[derive(Debug, Clone)]
+pub struct Nat {
+    pub(super) mapping: Mapping,
+    pub(super) filtering: Filtering,
+    pub(super) ports: Ports,
+    pub(super) hairpin: Hairpin,
+    pub(super) lifetime: Duration,
+    pub(super) refresh: Refresh,
+    pub(super) stray: Stray,
+    pub(super) link: Link,
+}
+
+impl Nat {
+    /// A NAT of this mapping and filtering: ports preserved where they are free, no hairpinning, mappings that live
+    /// for 300 s from the last outbound packet (RFC 4787 REQ-5), on [`Link::wan`].
+    pub fn new(mapping: Mapping, filtering: Filtering) -> Self {
+        Self {
+            mapping,
+            filtering,
+            ports: Ports::Preserving,
+            hairpin: Hairpin::None,
+            lifetime: Duration::from_secs(300),
+            refresh: Refresh::Outbound,
+            stray: Stray::Dropped,
+            link: Link::wan(),
+        }
+    }
+
+    /// No NAT at all: the host has a public address.
+    pub fn none() -> Gateway {
+        Gateway::Public
+    }
+
+    /// Endpoint-independent mapping and filtering.
+    pub fn full_cone() -> Self {
+        Self::new(Mapping::EndpointIndependent, Filtering::EndpointIndependent)
+    }
+
+    /// Endpoint-independent mapping, address-dependent filtering.
+    pub fn address_restricted() -> Self {
+        Self::new(Mapping::EndpointIndependent, Filtering::AddressDependent)
+    }
+
+    /// Endpoint-independent mapping, address- and port-dependent filtering.
+    pub fn port_restricted() -> Self {
+        Self::new(Mapping::EndpointIndependent, Filtering::AddressAndPortDependent)
+    }
+
+    /// Address- and port-dependent mapping and filtering, random ports.
+    pub fn symmetric() -> Self {
+        let mapping = Mapping::AddressAndPortDependent;
+        Self::new(mapping, Filtering::AddressAndPortDependent).ports(Ports::Random)
+    }
+
+    /// Masquerading of Linux: a mapping for each destination, but with the port of the host as long as that
+    /// destination does not clash; stray packets make it clash.
+    pub fn linux() -> Self {
+        Self::symmetric().ports(Ports::Overloading).stray(Stray::Tracked)
+    }
+
+    /// No translation; only answers get in (RFC 6092).
+    pub fn firewall() -> Self {
+        Self::new(Mapping::Identity, Filtering::AddressAndPortDependent)
+    }
+
+    /// Which external port a new mapping gets.
+    #[must_use]
+    pub fn ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// Whether inside reaches inside by external endpoints.
+    #[must_use]
+    pub fn hairpin(mut self, hairpin: Hairpin) -> Self {
+        self.hairpin = hairpin;
+        self
+    }
+
+    /// How long a mapping, and the permission of a remote, live without refresh.
+    #[must_use]
+    pub fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// Which packets keep a mapping alive.
+    #[must_use]
+    pub fn refresh(mut self, refresh: Refresh) -> Self {
+        self.refresh = refresh;
+        self
+    }
+
+    /// What becomes of a packet that no mapping wants.
+    #[must_use]
+    pub fn stray(mut self, stray: Stray) -> Self {
+        self.stray = stray;
+        self
+    }
+
+    /// The link to the network outside.
+    #[must_use]
+    pub fn link(mut self, link: Link) -> Self {
+        self.link = link;
+        self
+    }
+
+    pub(super) fn translates(&self, addr: SocketAddr) -> bool {
+        addr.is_ipv4() && self.mapping != Mapping::Identity
+    }
+}
+
+/// A NAT that stands in a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NatId(pub(super) usize);
+
+/// What is between a host and the Internet.
+#[derive(Debug, Clone)]
+pub enum Gateway {
+    /// Nothing.
+    Public,
+    /// A NAT of its own.
+    New(Nat),
+    /// A NAT that is shared with others.
+    Behind(NatId),
+}
+
+impl From<Nat> for Gateway {
+    fn from(nat: Nat) -> Self {
+        Self::New(nat)
+    }
+}
+
+impl From<NatId> for Gateway {
+    fn from(nat: NatId) -> Self {
+        Self::Behind(nat)
+    }
+}

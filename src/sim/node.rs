@@ -1,0 +1,243 @@
+//! What stands at the ends of the network: hosts with an agent on them, servers, and hosts with nothing but
+//! sockets.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::link::Link;
+use super::nat::{Gateway, Nat, NatId};
+use super::packet::{Arrival, Fate, Packet, Packets};
+use super::serving::Serving;
+use crate::agent::{Agent, Event, Input, Output, Received};
+use crate::io::{Datagram, SocketId, Transmit};
+use crate::signal::Signal;
+use crate::time::{Duration, Instant};
+
+/// The largest datagram that a node is asked to write.
+pub(super) const BUFFER: usize = 1500;
+
+/// A host of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub(super) usize);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+/// One address of a host and how it is linked.
+#[derive(Debug, Clone)]
+pub struct Interface {
+    pub(super) gateway: Gateway,
+    pub(super) family: Family,
+    pub(super) address: Option<IpAddr>,
+    pub(super) link: Option<Link>,
+}
+
+impl Interface {
+    /// An IPv4 address behind this NAT, or a public one.
+    pub fn v4(gateway: impl Into<Gateway>) -> Self {
+        Self { gateway: gateway.into(), family: Family::V4, address: None, link: None }
+    }
+
+    /// An IPv6 address. NATs do not translate it, they filter only.
+    pub fn v6(gateway: impl Into<Gateway>) -> Self {
+        Self { family: Family::V6, ..Self::v4(gateway) }
+    }
+
+    /// This address instead of the next free one. Adding the host panics if it is taken in its network.
+    #[must_use]
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        self.address = Some(address);
+        self
+    }
+
+    /// Its link to the network it is in; default [`Link::wan`] on the Internet and [`Link::lan`] behind a NAT.
+    #[must_use]
+    pub fn link(mut self, link: Link) -> Self {
+        self.link = Some(link);
+        self
+    }
+}
+
+/// The interfaces of a host: what [`World::agent`](super::World::agent) takes. A NAT alone means one IPv4
+/// interface behind it.
+#[derive(Debug, Clone)]
+pub struct Host(pub(super) Vec<Interface>);
+
+impl From<Gateway> for Host {
+    fn from(gateway: Gateway) -> Self {
+        Self(vec![Interface::v4(gateway)])
+    }
+}
+
+impl From<Nat> for Host {
+    fn from(nat: Nat) -> Self {
+        Gateway::from(nat).into()
+    }
+}
+
+impl From<NatId> for Host {
+    fn from(nat: NatId) -> Self {
+        Gateway::from(nat).into()
+    }
+}
+
+impl From<Interface> for Host {
+    fn from(interface: Interface) -> Self {
+        Self(vec![interface])
+    }
+}
+
+impl<const N: usize> From<[Interface; N]> for Host {
+    fn from(interfaces: [Interface; N]) -> Self {
+        Self(interfaces.into())
+    }
+}
+
+/// What a node has to say when it is polled.
+pub(super) enum Polled {
+    Packets(Vec<Packet>),
+    Signal(Signal),
+    /// It wrote something down.
+    Noted,
+    Wait(Option<Instant>),
+}
+
+/// The open sockets of a host.
+pub(super) type Sockets = Vec<(SocketId, SocketAddr)>;
+
+/// A host and what runs on it.
+#[derive(Debug)]
+pub(super) struct Node {
+    id: HostId,
+    pub(super) program: Program,
+    pub(super) sockets: Sockets,
+    pub(super) arrivals: Vec<Arrival>,
+    pub(super) packets: Packets,
+    pub(super) wake: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(super) enum Program {
+    /// Every port is open; what arrives is kept.
+    Sockets,
+    /// An ICE agent.
+    Agent(Box<Endpoint>),
+    /// A STUN and TURN server.
+    Server(Box<Serving>),
+}
+
+/// An agent with what it has said.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) agent: Agent,
+    pub(super) events: Vec<(Duration, Event)>,
+}
+
+impl Node {
+    pub(super) fn new(id: HostId, program: Program, sockets: Sockets) -> Self {
+        Self { id, program, sockets, arrivals: Vec::new(), packets: Packets::default(), wake: None }
+    }
+
+    pub(super) fn endpoint(&self) -> Option<&Endpoint> {
+        match &self.program {
+            Program::Agent(endpoint) => Some(endpoint),
+            Program::Sockets | Program::Server(_) => None,
+        }
+    }
+
+    pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
+        match &mut self.program {
+            Program::Agent(endpoint) => Some(endpoint),
+            Program::Sockets | Program::Server(_) => None,
+        }
+    }
+
+    /// The instant of its last wake has come.
+    pub(super) fn timeout(&mut self, now: Instant) {
+        match &mut self.program {
+            Program::Sockets => {}
+            Program::Agent(endpoint) => {
+                let _ = endpoint.agent.handle_input(now, Input::Timeout);
+            }
+            Program::Server(serving) => serving.timeout(now),
+        }
+    }
+
+    /// Takes a datagram that was sent to one of its addresses.
+    pub(super) fn receive(&mut self, now: Instant, at: Duration, packet: &Packet) -> Fate {
+        let (source, local) = (packet.source, packet.destination);
+        let arrival = |payload: &[u8]| Arrival { at, source, local, payload: payload.to_vec() };
+        let socket = self.sockets.iter().find(|(_, addr)| *addr == local).map(|(socket, _)| *socket);
+        let payload = packet.payload.as_slice();
+        let datagram =
+            socket.map(|socket| Datagram { socket, local: local.ip(), source, ecn: None, payload });
+        match (&mut self.program, datagram) {
+            (Program::Sockets, _) => self.arrivals.push(arrival(payload)),
+            (_, None) => return Fate::Unroutable,
+            (Program::Server(serving), Some(datagram)) => {
+                serving.receive(now, self.id, &self.sockets, datagram);
+            }
+            (Program::Agent(endpoint), Some(datagram)) => {
+                let received = endpoint.agent.handle_input(now, Input::Datagram(datagram));
+                if let Received::Data { payload, .. } = received {
+                    self.arrivals.push(arrival(payload));
+                }
+            }
+        }
+        Fate::Delivered
+    }
+
+    /// The next thing it wants to have done.
+    pub(super) fn poll(&mut self, now: Instant, at: Duration) -> Polled {
+        let mut buf = [0; BUFFER];
+        match &mut self.program {
+            Program::Sockets => Polled::Wait(None),
+            Program::Server(serving) => serving.poll(now, self.id, &mut self.sockets),
+            Program::Agent(endpoint) => match endpoint.agent.poll_output(&mut buf) {
+                Output::Transmit(transmit) => {
+                    Polled::Packets(packets(self.id, &self.sockets, &transmit).collect())
+                }
+                Output::Event(Event::Signal(signal)) => Polled::Signal(signal),
+                Output::Event(event) => {
+                    endpoint.events.push((at, event));
+                    Polled::Noted
+                }
+                Output::Close(socket) => {
+                    self.sockets.retain(|(id, _)| *id != socket);
+                    Polled::Noted
+                }
+                Output::Wait(wake) => Polled::Wait(wake.map(|wake| wake.at)),
+            },
+        }
+    }
+
+    /// The datagrams of a transmit of the application.
+    pub(super) fn packets_of(&self, transmit: &Transmit<'_>) -> Vec<Packet> {
+        packets(self.id, &self.sockets, transmit).collect()
+    }
+}
+
+/// The datagrams of a transmit: one, or a row of segments.
+pub(super) fn packets<'a>(
+    id: HostId,
+    sockets: &'a Sockets,
+    transmit: &'a Transmit<'_>,
+) -> impl Iterator<Item = Packet> + 'a {
+    let socket =
+        sockets.iter().find(|(socket, addr)| *socket == transmit.socket && addr.ip() == transmit.local);
+    let (payload, destination) = (transmit.payload, transmit.destination);
+    let segment = transmit.segment_size.unwrap_or(payload.len()).max(1);
+    // An empty datagram is a datagram too.
+    let count = payload.len().div_ceil(segment).max(1);
+    socket.into_iter().flat_map(move |(_, source)| {
+        (0..count).map(move |n| Packet {
+            origin: Some(id),
+            source: *source,
+            destination,
+            payload: payload[n * segment..payload.len().min((n + 1) * segment)].to_vec(),
+        })
+    })
+}

@@ -1,0 +1,148 @@
+//! What the server is asked: open transactions, and which of them have a request to send.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::permission::Batch;
+use super::problem::Problem;
+use crate::rng::Rng;
+use crate::stun::transaction::{Due, RTO, Transaction, Transactions};
+use crate::stun::{Method, TransactionId};
+use crate::time::Instant;
+
+/// Open transactions with one server (RFC 8489 §6.2).
+const MAX_OPEN: usize = 10;
+/// How often a server is told that its allocation is not needed any more; after that it ends by itself.
+const DELETE_REQUESTS: u8 = 3;
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// An allocation.
+    Allocate,
+    /// More time for it.
+    Refresh,
+    /// Its end: Refresh with lifetime 0.
+    Delete,
+    /// Permissions for some peers, new ones or more time for them.
+    Permit(Batch),
+    /// A channel, a new one or more time for it.
+    Bind(u16),
+}
+
+impl Purpose {
+    pub(super) fn method(self) -> Method {
+        match self {
+            Self::Allocate => Method::ALLOCATE,
+            Self::Refresh | Self::Delete => Method::REFRESH,
+            Self::Permit(_) => Method::CREATE_PERMISSION,
+            Self::Bind(_) => Method::CHANNEL_BIND,
+        }
+    }
+}
+
+/// All requests that have no answer. What is queued for sending are ids: each open transaction at most once, so that
+/// the queue is as bounded as they are.
+#[derive(Debug)]
+pub(super) struct Requests {
+    rng: Rng,
+    transactions: Transactions<Purpose>,
+    outgoing: VecDeque<TransactionId>,
+    /// Those that got an answer which nobody can have signed.
+    doubted: BTreeSet<TransactionId>,
+}
+
+impl Requests {
+    pub(super) fn new(seed: [u8; 32]) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            transactions: Transactions::default(),
+            outgoing: VecDeque::new(),
+            doubted: BTreeSet::new(),
+        }
+    }
+
+    /// A fresh id, for indications.
+    pub(super) fn id(&mut self) -> TransactionId {
+        TransactionId(self.rng.transaction_id())
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.transactions.len() < MAX_OPEN
+    }
+
+    pub(super) fn begin(&mut self, now: Instant, purpose: Purpose) -> TransactionId {
+        let id = self.id();
+        self.transactions.start(now, id, purpose, RTO);
+        self.outgoing.push_back(id);
+        id
+    }
+
+    pub(super) fn find(&self, id: TransactionId) -> Option<Purpose> {
+        self.transactions.find(id).map(|transaction| transaction.owner)
+    }
+
+    /// An answer to it was dropped; the transaction goes on.
+    pub(super) fn doubt(&mut self, id: TransactionId) {
+        self.doubted.insert(id);
+    }
+
+    /// The answer is here.
+    pub(super) fn end(&mut self, id: TransactionId) -> Option<Transaction<Purpose>> {
+        self.doubted.remove(&id);
+        self.transactions.end(id)
+    }
+
+    /// Ends all of them, and says what they were for.
+    pub(super) fn take(&mut self) -> Vec<Purpose> {
+        self.outgoing.clear();
+        self.doubted.clear();
+        std::mem::take(&mut self.transactions).into_owners()
+    }
+
+    /// Sends it no more, but takes its answer.
+    pub(super) fn cancel(&mut self, id: TransactionId) {
+        self.outgoing.retain(|queued| *queued != id);
+        self.transactions.cancel(id);
+    }
+
+    /// Queues what is due for retransmission, and returns the next purpose that failed, with the reason.
+    pub(super) fn poll_failed(&mut self, now: Instant) -> Option<(Purpose, Problem)> {
+        while let Some(due) = self.transactions.poll_due(now) {
+            match due {
+                Due::Retransmit(id, Purpose::Delete) if self.sent(id) > DELETE_REQUESTS => {
+                    self.end(id);
+                    return Some((Purpose::Delete, Problem::Unreachable));
+                }
+                Due::Retransmit(id, _) => {
+                    if !self.outgoing.contains(&id) {
+                        self.outgoing.push_back(id);
+                    }
+                }
+                Due::TimedOut(id, purpose) => {
+                    let doubted = self.doubted.remove(&id);
+                    let problem = if doubted { Problem::IntegrityViolated } else { Problem::Unreachable };
+                    return Some((purpose, problem));
+                }
+            }
+        }
+        None
+    }
+
+    fn sent(&self, id: TransactionId) -> u8 {
+        self.transactions.find(id).map_or(0, |transaction| transaction.sent)
+    }
+
+    /// The next request to send. It may have ended meanwhile, then it is not sent.
+    pub(super) fn poll_outgoing(&mut self) -> Option<(TransactionId, Purpose)> {
+        while let Some(id) = self.outgoing.pop_front() {
+            if let Some(purpose) = self.find(id) {
+                return Some((id, purpose));
+            }
+        }
+        None
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.transactions.deadline()
+    }
+}

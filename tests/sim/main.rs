@@ -1,0 +1,31 @@
+//! Agents, NATs and links on a virtual clock. A failure prints its seed: `FLOE_SEED=… cargo test --features sim
+//! --test sim NAME` replays it.
+
+mod consent;
+mod link;
+mod loss;
+mod matrix;
+mod nat_behaviour;
+mod pair;
+mod replay;
+mod roles;
+mod trickle;
+
+use std::time::Duration;
+
+use floe::Role;
+
+/// The roles of two agents, both ways round.
+const ROLES: [[Role; 2]; 2] = [[Role::Controlling, Role::Controlled], [Role::Controlled, Role::Controlling]];
+
+fn seed(byte: u8) -> [u8; 32] {
+    [byte; 32]
+}
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
