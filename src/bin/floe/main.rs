@@ -34,7 +34,7 @@ fn main() -> std::process::ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result = match Floe::parse().command {
-        Command::Demo(args) => demo::run(&args),
+        Command::Demo(args) => block_on(demo::run(args)),
         Command::Peer(args) => block_on(peer::run(args)),
         Command::Server(args) => block_on(server::run(args)),
         Command::Gather(args) => block_on(gather::run(args)),
