@@ -310,14 +310,26 @@ mod tests {
         assert_eq!(none.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_kernel_refuses_what_would_be_fragmented() {
-        let socket = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, None, 65_536).unwrap();
-        let bytes = vec![0; 65_508];
-        let transmit = Transmit::new(SocketId(0), socket.local().ip(), socket.local(), &bytes);
-        let error = socket.try_send(&transmit).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<TooLarge>());
-        assert_eq!(inside, Some(&TooLarge { len: 65_508, limit: 65_507 }));
+        // Linux's loopback interface has an MTU of 65536: for IPv4 the length field is the limit, for IPv6 the MTU.
+        for (base, len, limit) in [("127.0.0.1:0", 65_508, 65_507), ("[::1]:0", 65_489, 65_488)] {
+            let Ok(socket) = UdpSocket::bind(addr(base), Source::Bound, None, 65_536) else { continue };
+            let bytes = vec![0; len];
+            let send = |len: usize| {
+                socket.try_send(&Transmit::new(
+                    SocketId(0),
+                    socket.local().ip(),
+                    socket.local(),
+                    &bytes[..len],
+                ))
+            };
+            let error = send(len).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<TooLarge>());
+            assert_eq!(inside, Some(&TooLarge { len, limit }));
+            send(limit).unwrap();
+        }
     }
 }
