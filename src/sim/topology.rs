@@ -125,8 +125,16 @@ impl Topology {
 
     /// Takes an address away from a host. What is sent to it is lost from now on.
     pub(super) fn detach(&mut self, host: HostId, ip: IpAddr) {
-        if let Some(edge) = self.interfaces.remove(&(host, ip)) {
-            self.owners.remove(&(edge.network, ip));
+        let Some(edge) = self.interfaces.remove(&(host, ip)) else { return };
+        let mut at = edge.network;
+        self.owners.remove(&(at, ip));
+        // The NATs that routed it without translation.
+        while let Some(nat) = at.gateway() {
+            at = self.nats[nat.0].1.network;
+            if self.owners.get(&(at, ip)) != Some(&Owner::Nat(nat)) {
+                return;
+            }
+            self.owners.remove(&(at, ip));
         }
     }
 

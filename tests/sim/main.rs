@@ -1,5 +1,6 @@
 //! Agents, NATs and links on a virtual clock. A failure prints its seed: `FLOE_SEED=… cargo test --features sim
 //! --test sim NAME` replays it.
+#![expect(clippy::unchecked_time_subtraction, reason = "a time that runs backwards has to fail the test")]
 
 mod consent;
 mod link;

@@ -70,14 +70,13 @@ impl Table {
         self.expire(now);
         let toward = self.toward(source, destination);
         let known = self.entries.iter().position(|entry| entry.internal == source && entry.toward == toward);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let external = self.assign(rng, source, destination)?;
-                let remotes = BTreeMap::new();
-                self.entries.push(Entry { internal: source, external, toward, refreshed: now, remotes });
-                self.entries.len() - 1
-            }
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let external = self.assign(rng, source, destination)?;
+            let remotes = BTreeMap::new();
+            self.entries.push(Entry { internal: source, external, toward, refreshed: now, remotes });
+            self.entries.len() - 1
         };
         let entry = &mut self.entries[at];
         entry.refreshed = now;
