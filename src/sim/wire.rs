@@ -19,10 +19,8 @@ pub(super) enum Place {
 }
 
 impl World {
-    /// Lets a host send a datagram. A `source` that it does not have is spoofed, and leaves by its first interface.
-    ///
-    /// # Panics
-    /// If the host has no interface.
+    /// Lets a host send a datagram. A `source` that it does not have is spoofed, and leaves by its first interface;
+    /// without any interface it is unroutable.
     pub fn transmit(&mut self, host: HostId, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
         self.send_packet(host, Packet { origin: Some(host), source, destination, payload: payload.to_vec() });
     }

@@ -2,6 +2,7 @@
 //! --test sim NAME` replays it.
 #![expect(clippy::unchecked_time_subtraction, reason = "a time that runs backwards has to fail the test")]
 
+mod attack;
 mod consent;
 mod link;
 mod loss;

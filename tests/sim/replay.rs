@@ -81,3 +81,24 @@ fn a_signal_goes_before_a_datagram_of_the_same_instant() {
     let check = records.iter().position(|what| matches!(what, What::Received { .. }));
     assert!(candidate.is_some() && candidate < check, "{records:?}");
 }
+
+#[test]
+#[should_panic(expected = "replay with FLOE_SEED=")]
+fn a_limit_that_is_missed_tells_the_seed() {
+    World::new(1).run_until(secs(1), |_| false);
+}
+
+#[test]
+fn a_world_prints_the_ladder_of_agents_that_signal() {
+    let mut world = World::new(1);
+    let [a, b] = [Role::Controlling, Role::Controlled].map(|role| {
+        let seed = world.seed();
+        world.agent(Nat::none(), Config::new(role, seed))
+    });
+    world.signal(a, b);
+    world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+    let text = world.to_string();
+    for part in ["host 0", "host 1", "Binding request USE-CANDIDATE", "state completed"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+}
