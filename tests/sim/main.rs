@@ -9,6 +9,7 @@ mod loss;
 mod matrix;
 mod nat_behaviour;
 mod pair;
+mod random;
 mod replay;
 mod roles;
 mod trickle;
