@@ -100,6 +100,6 @@ impl World {
 
     /// The address of a NAT in the network outside.
     pub fn external(&self, nat: NatId) -> IpAddr {
-        self.topology.nat(nat).0.external().into()
+        self.topology.nat(nat).0.external()
     }
 }

@@ -10,6 +10,7 @@ mod matrix;
 mod nat_behaviour;
 mod pair;
 mod random;
+mod relayed;
 mod replay;
 mod roles;
 mod trickle;
