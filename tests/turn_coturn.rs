@@ -120,7 +120,9 @@ fn run(sides: &mut [&mut Side], done: impl Fn(&[&mut Side]) -> bool) {
             "{:?}",
             sides.iter().map(|side| &side.events).collect::<Vec<_>>()
         );
-        sides.iter_mut().for_each(|side| side.turn());
+        for side in sides.iter_mut() {
+            side.turn();
+        }
     }
 }
 

@@ -59,12 +59,18 @@ pub struct TurnServer {
     pub username: String,
     /// The password. `Debug` does not show it.
     pub password: String,
+    /// What Allocate and Refresh say of the client in SOFTWARE (RFC 8656 §5); nothing by default, since it tells
+    /// attackers more than it helps (RFC 8489 §16.1.2). Above [`MAX_SOFTWARE`] bytes it is not sent.
+    pub software: Option<String>,
 }
+
+/// The longest SOFTWARE that is sent, in bytes: every request has to fit into a datagram.
+pub const MAX_SOFTWARE: usize = 120;
 
 impl TurnServer {
     /// A server that is asked over UDP.
     pub fn new(addr: SocketAddr, username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { addr, username: username.into(), password: password.into() }
+        Self { addr, username: username.into(), password: password.into(), software: None }
     }
 }
 
