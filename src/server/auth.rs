@@ -176,3 +176,38 @@ fn sealed(seconds: u64, source: SocketAddr) -> [u8; 26] {
     bytes[24..].copy_from_slice(&source.port().to_be_bytes());
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::test_epoch;
+
+    /// RFC 8489 §9.2.4, §9.2: nonces are of one client, for a time, and announce the features.
+    #[test]
+    fn a_nonce_is_good_for_its_client_and_its_time() {
+        let start = test_epoch();
+        let config = Config::new([0; 32]).nonce_lifetime(Duration::from_secs(60));
+        let gate = Gate::new(&config, &[1; 32], start);
+        let client: SocketAddr = "192.0.2.1:5000".parse().unwrap();
+        let given = start + Duration::from_millis(1500);
+        let nonce = gate.nonce(given, client);
+        assert!(nonce.starts_with("obMatJos2wAAA") && nonce.len() < 64);
+        assert!(gate.is_fresh(given, client, &nonce));
+        assert!(gate.is_fresh(given + Duration::from_secs(59), client, &nonce));
+        assert!(!gate.is_fresh(given + Duration::from_secs(60), client, &nonce));
+        assert!(!gate.is_fresh(start, client, &nonce), "a nonce of the future");
+        for other in ["192.0.2.1:5001", "192.0.2.2:5000", "[2001:db8::1]:5000"] {
+            assert!(!gate.is_fresh(given, other.parse().unwrap(), &nonce), "{other}");
+        }
+        let stranger = Gate::new(&config, &[2; 32], start);
+        assert!(!stranger.is_fresh(given, client, &nonce));
+        for at in 0..nonce.len() {
+            let mut bytes = nonce.clone().into_bytes();
+            bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
+            assert!(!gate.is_fresh(given, client, &String::from_utf8(bytes).unwrap()), "{at}");
+        }
+        for junk in ["", "obMatJos2wAAA", "obMatJos2wAAA+0000001+000000000000001", "é".repeat(40).as_str()] {
+            assert!(!gate.is_fresh(given, client, junk), "{junk}");
+        }
+    }
+}

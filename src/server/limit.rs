@@ -59,3 +59,56 @@ fn network(ip: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::from((v6.to_bits() >> 64 << 64).to_be_bytes()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::test_epoch;
+
+    fn ip(number: u32) -> IpAddr {
+        IpAddr::from(number.to_be_bytes())
+    }
+
+    #[test]
+    fn a_source_gets_a_second_s_worth_at_once_and_then_its_rate() {
+        let (mut limiter, start) = (Limiter::new(10), test_epoch());
+        let mut taken = |now| (0..100).filter(|_| limiter.take(now, ip(1))).count();
+        assert_eq!(taken(start), 10);
+        assert_eq!(taken(start + Duration::from_millis(99)), 0);
+        assert_eq!(taken(start + Duration::from_millis(300)), 3);
+        assert_eq!(taken(start + Duration::from_secs(60)), 10);
+    }
+
+    #[test]
+    fn sources_do_not_share_but_those_of_one_ipv6_network_do() {
+        let (mut limiter, now) = (Limiter::new(1), test_epoch());
+        assert!(limiter.take(now, ip(1)) && limiter.take(now, ip(2)) && !limiter.take(now, ip(1)));
+        let mut take = |text: &str| limiter.take(now, text.parse().unwrap());
+        assert!(take("2001:db8:0:1::1") && !take("2001:db8:0:1:ffff::2") && take("2001:db8:0:2::1"));
+    }
+
+    #[test]
+    fn a_rate_of_zero_answers_nobody() {
+        assert!(!Limiter::new(0).take(test_epoch(), ip(1)));
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_sources_there_are() {
+        let (mut limiter, now) = (Limiter::new(1), test_epoch());
+        for source in 0..50_000 {
+            assert!(limiter.take(now, ip(source)));
+            assert!(limiter.sources() <= 2 * MAX_SOURCES);
+        }
+    }
+
+    #[test]
+    fn a_source_that_goes_on_asking_is_not_forgotten_with_the_old_ones() {
+        let (mut limiter, start) = (Limiter::new(2), test_epoch());
+        let mut answers = 0;
+        for source in 0..20_000 {
+            limiter.take(start, ip(source));
+            answers += u32::from(limiter.take(start, ip(u32::MAX)));
+        }
+        assert!(answers < 20, "{answers}");
+    }
+}

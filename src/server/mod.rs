@@ -7,14 +7,19 @@
 //!  peers ── relay socket ──▶ permission, channel ──▶ Forward ──▶ socket ──▶ clients
 //! ```
 
+mod allocate;
 mod allocation;
 mod auth;
 pub mod config;
 pub mod event;
 mod limit;
 pub mod peers;
+mod ports;
+mod relay;
 mod reply;
+mod requests;
 pub mod stats;
+mod table;
 
 pub use config::Config;
 pub use event::{Forward, Input, Open, OpenId, Output, Received};
@@ -24,15 +29,18 @@ pub use stats::Stats;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
-use crate::io::{Datagram, SocketId, Transmit};
+use crate::io::{Datagram, SocketId, Transmit, Wake};
 use crate::rng::Rng;
 use crate::stun::wire::{Kind, classify};
 use crate::stun::{Class, Message, Method};
 use crate::time::Instant;
+use allocate::Openings;
 use allocation::Client;
 use auth::Gate;
 use limit::Limiter;
+use ports::Ports;
 use reply::{Answer, Reply, Request};
+use table::Table;
 
 /// Answers that may wait at a time: only a driver that does not drain has more.
 const MAX_REPLIES: usize = 256;
@@ -46,7 +54,12 @@ pub struct Server {
     gate: Gate,
     limiter: Limiter,
     sockets: BTreeMap<SocketId, SocketAddr>,
+    allocations: Table,
+    openings: Openings,
+    ports: Ports,
     replies: VecDeque<Reply>,
+    opens: VecDeque<Open>,
+    closes: VecDeque<SocketId>,
     stats: Stats,
 }
 
@@ -62,7 +75,12 @@ impl Server {
             gate,
             limiter: Limiter::new(config.unauthenticated_rate),
             sockets: BTreeMap::new(),
+            allocations: Table::default(),
+            openings: Openings::default(),
+            ports: Ports::new(config.relays.clone(), config.ports.clone()),
             replies: VecDeque::new(),
+            opens: VecDeque::new(),
+            closes: VecDeque::new(),
             stats: Stats::default(),
             config,
         }
@@ -76,20 +94,29 @@ impl Server {
     /// Takes one input. Drain [`Server::poll_output`] afterwards.
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
         self.now = now;
-        match input {
-            Input::Timeout => Received::Consumed,
-            Input::Datagram(datagram) if self.sockets.contains_key(&datagram.socket) => {
-                self.handle_client(datagram)
-            }
-            Input::Datagram(_) => Received::Unclaimed,
-            Input::Opened { .. } | Input::OpenFailed { .. } => Received::Consumed,
+        while let Some(client) = self.allocations.ended(now) {
+            self.end(&client);
         }
+        match input {
+            Input::Datagram(datagram) => return self.handle_datagram(datagram),
+            Input::Opened { request, socket, local } => self.opened(now, request, socket, local),
+            Input::OpenFailed { request } => self.open_failed(request),
+            Input::Timeout => {}
+        }
+        Received::Consumed
     }
 
-    fn handle_client<'a>(&mut self, datagram: Datagram<'a>) -> Received<'a> {
+    fn handle_datagram<'a>(&mut self, datagram: Datagram<'a>) -> Received<'a> {
+        if let Some(client) = self.allocations.client_of(datagram.socket) {
+            return self.handle_peer(client, datagram);
+        }
+        if !self.sockets.contains_key(&datagram.socket) {
+            return Received::Unclaimed;
+        }
+        let client = Client::of(&datagram);
         match classify(datagram.payload) {
-            Kind::Stun => self.handle_stun(Client::of(&datagram), datagram.payload),
-            Kind::ChannelData => Received::Consumed,
+            Kind::Stun => self.handle_stun(client, datagram.payload),
+            Kind::ChannelData => self.handle_channel_data(client, datagram.payload),
             Kind::Other => Received::Unclaimed,
         }
     }
@@ -99,9 +126,16 @@ impl Server {
             self.stats.drops.malformed += 1;
             return Received::Consumed;
         };
-        if let (Class::Request, Method::BINDING) = (message.class(), message.method()) {
-            let request = Request::of(client, &message);
-            self.answer_unauthenticated(request, Answer::Mapped);
+        match (message.class(), message.method()) {
+            (Class::Request, Method::BINDING) => self.handle_binding(client, message.plain()),
+            (
+                Class::Request,
+                Method::ALLOCATE | Method::REFRESH | Method::CREATE_PERMISSION | Method::CHANNEL_BIND,
+            ) => self.handle_request(client, message),
+            (Class::Indication, Method::SEND) => return self.handle_send(client, message.plain()),
+            // It keeps a NAT open, and wants nothing.
+            (Class::Indication, Method::BINDING) => {}
+            _ => self.stats.drops.malformed += 1,
         }
         Received::Consumed
     }
@@ -129,6 +163,12 @@ impl Server {
     /// If `buf` is shorter than 1280 bytes.
     pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
         assert!(buf.len() >= 1280, "the buffer has {} bytes, 1280 are needed", buf.len());
+        if let Some(socket) = self.closes.pop_front() {
+            return Output::Close(socket);
+        }
+        if let Some(open) = self.opens.pop_front() {
+            return Output::Open(open);
+        }
         while let Some(reply) = self.replies.pop_front() {
             if let Some(len) = self.write_reply(&reply, buf) {
                 self.stats.answers += 1;
@@ -136,16 +176,31 @@ impl Server {
                 return Output::Transmit(Transmit::new(socket, local, source, &buf[..len]));
             }
         }
-        Output::Wait(None)
+        Output::Wait(self.allocations.deadline().map(|at| Wake { at, slot: false }))
     }
 
-    /// Ends all allocations. The server answers nobody afterwards.
+    /// Ends all allocations and forgets the sockets: drain once more, and all relay sockets are closed. Nobody is
+    /// answered afterwards.
     pub fn close(&mut self, now: Instant) {
         self.now = now;
+        let clients: Vec<_> = self.allocations.iter().map(|(client, _)| *client).collect();
+        for client in clients {
+            self.end(&client);
+        }
+        self.abandon_openings();
+        self.sockets.clear();
+        self.opens.clear();
+        self.replies.clear();
     }
 
     /// A snapshot of the counters.
     pub fn stats(&self) -> Stats {
-        self.stats
+        let mut stats = Stats { allocations: self.allocations.iter().len(), ..self.stats };
+        for (_, allocation) in self.allocations.iter() {
+            let (permissions, channels) = allocation.count(self.now);
+            stats.permissions += permissions;
+            stats.channels += channels;
+        }
+        stats
     }
 }

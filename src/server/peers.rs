@@ -70,7 +70,7 @@ const NEVER: &[Cidr] = &[
     v4([127, 0, 0, 0], 8),
     v4([169, 254, 0, 0], 16),
     v4([224, 0, 0, 0], 3),
-    v6([0; 8], 95),
+    v6([0; 8], 80),
     v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
     v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
     TUNNELS[0],
@@ -154,4 +154,99 @@ impl PeerRules {
 
 fn contains(ranges: &[Cidr], ip: IpAddr) -> bool {
     ranges.iter().any(|range| range.contains(ip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cidr(text: &str) -> Cidr {
+        text.parse().unwrap()
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_range_has_what_its_prefix_says() {
+        for (range, inside, outside) in [
+            ("10.0.0.0/8", "10.255.0.1", "11.0.0.0"),
+            ("192.0.2.128/25", "192.0.2.255", "192.0.2.127"),
+            ("192.0.2.1", "192.0.2.1", "192.0.2.0"),
+            ("0.0.0.0/0", "255.255.255.255", "::"),
+            ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::"),
+            ("::/0", "2001:db8::1", "192.0.2.1"),
+        ] {
+            assert!(cidr(range).contains(ip(inside)) && !cidr(range).contains(ip(outside)), "{range}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_does_not_parse() {
+        for text in
+            ["", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8", "10.0.0.0/8/8", "a/8"]
+        {
+            assert!(text.parse::<Cidr>().is_err(), "{text:?}");
+        }
+        assert_eq!(cidr("2001:db8::/32").to_string(), "2001:db8::/32");
+    }
+
+    /// RFC 8656 §21.2, §21.4.
+    #[test]
+    fn special_addresses_are_forbidden_by_default() {
+        let rules = PeerRules::default();
+        for forbidden in [
+            "0.0.0.0",
+            "127.0.0.1",
+            "127.255.255.254",
+            "169.254.0.1",
+            "224.0.0.251",
+            "239.255.255.255",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::ffff:192.0.2.1",
+            "fe80::1",
+            "ff02::fb",
+            "2001:0:1::1",
+            "2002:c000:201::1",
+        ] {
+            assert!(!rules.allows(ip(forbidden)), "{forbidden}");
+        }
+        for allowed in ["192.0.2.1", "10.0.0.1", "192.168.1.1", "100.64.0.1", "2001:db8::1", "fd00::1"] {
+            assert!(rules.allows(ip(allowed)), "{allowed}");
+        }
+    }
+
+    #[test]
+    fn a_public_relay_forbids_private_addresses() {
+        let rules = PeerRules::default().public();
+        for forbidden in ["10.0.0.1", "172.31.0.1", "192.168.1.1", "100.127.0.1", "fd00::1"] {
+            assert!(!rules.allows(ip(forbidden)), "{forbidden}");
+        }
+        assert!(rules.allows(ip("172.32.0.1")) && rules.allows(ip("2001:db8::1")));
+    }
+
+    #[test]
+    fn the_longer_prefix_counts_and_deny_at_a_tie() {
+        let rules = PeerRules::default()
+            .allow(cidr("127.0.0.1"))
+            .deny(cidr("10.0.0.0/8"))
+            .allow(cidr("10.1.0.0/16"))
+            .deny(cidr("192.0.2.0/24"))
+            .allow(cidr("192.0.2.0/24"));
+        for (text, allowed) in [
+            ("127.0.0.1", true),
+            ("127.0.0.2", false),
+            ("10.1.2.3", true),
+            ("10.2.0.1", false),
+            ("192.0.2.1", false),
+            ("198.51.100.1", true),
+        ] {
+            assert_eq!(rules.allows(ip(text)), allowed, "{text}");
+        }
+    }
 }

@@ -21,12 +21,20 @@ pub(super) enum Answer {
     Error(u16),
     /// 420 with the types that were not understood.
     Unknown(Vec<u16>),
-    /// An allocation. `lacks` is the second family of a dual request.
-    Allocated { relayed: SocketAddr, lifetime: Duration, lacks: Option<Family> },
+    /// An allocation.
+    Allocated { relayed: SocketAddr, granted: Granted },
     /// A refreshed or deleted allocation.
     Refreshed(Duration),
     /// Success without more to say.
     Done,
+}
+
+/// What an allocation was granted at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Granted {
+    pub(super) lifetime: Duration,
+    /// Of a dual request, the family that it did not get, and why.
+    pub(super) lacks: Option<(Family, u16)>,
 }
 
 /// What an answer repeats of its request.
@@ -81,10 +89,10 @@ impl Server {
             Answer::Unknown(kinds) => {
                 writer.put_unknown_attributes(kinds.iter().copied());
             }
-            Answer::Allocated { relayed, lifetime, lacks } => {
+            Answer::Allocated { relayed, granted: Granted { lifetime, lacks } } => {
                 writer.put_xor_address(attr::XOR_RELAYED_ADDRESS, *relayed);
-                if let Some(family) = lacks {
-                    writer.put_address_error(&AddressError::new(*family, code::ADDRESS_FAMILY_NOT_SUPPORTED));
+                if let Some((family, code)) = lacks {
+                    writer.put_address_error(&AddressError::new(*family, *code));
                 }
                 writer.put_lifetime(*lifetime).put_xor_address(attr::XOR_MAPPED_ADDRESS, client.source);
             }

@@ -1,0 +1,111 @@
+//! Data both ways (RFC 8656 §11, §12): nothing is copied, queued or allocated.
+
+use std::net::SocketAddr;
+
+use super::Server;
+use super::allocation::{Allocation, Client};
+use super::event::{Forward, Received};
+use crate::io::Datagram;
+use crate::stun::wire::{Plain, attr};
+use crate::turn::data::Framing;
+
+/// The longest payload of UDP over IPv4.
+const MAX_UDP: usize = 65_507;
+/// The comprehension-required attributes of a Send indication. DONT-FRAGMENT is not among them: the driver cannot
+/// set DF, and an indication that asks for it is dropped (RFC 8656 §11.2).
+const KNOWN: &[u16] = &[attr::XOR_PEER_ADDRESS, attr::DATA];
+
+impl Server {
+    /// ChannelData of a client (RFC 8656 §12.6). Over UDP its padding may be there or not.
+    pub(super) fn handle_channel_data<'a>(&mut self, client: Client, datagram: &'a [u8]) -> Received<'a> {
+        let framed = datagram.split_first_chunk().and_then(|(&[n0, n1, l0, l1], rest)| {
+            let length = usize::from(u16::from_be_bytes([l0, l1]));
+            Some((u16::from_be_bytes([n0, n1]), rest.get(..length)?))
+        });
+        let Some((number, payload)) = framed else {
+            self.stats.drops.malformed += 1;
+            return Received::Consumed;
+        };
+        let Some(allocation) = self.allocations.get(&client) else {
+            self.stats.drops.no_allocation += 1;
+            return Received::Consumed;
+        };
+        let Some(peer) = allocation.peer_of(self.now, number) else {
+            self.stats.drops.no_channel += 1;
+            return Received::Consumed;
+        };
+        let forward = to_peer(allocation, peer, payload);
+        self.pass_to_peer(forward)
+    }
+
+    /// A Send indication (RFC 8656 §11.2). It is not authenticated: allocation and permission vouch for it.
+    pub(super) fn handle_send<'a>(&mut self, client: Client, plain: Plain<'a>) -> Received<'a> {
+        let attributes = plain.attributes();
+        let Some(allocation) = self.allocations.get(&client) else {
+            self.stats.drops.no_allocation += 1;
+            return Received::Consumed;
+        };
+        let is_understood = attributes.unknown_required(KNOWN).next().is_none();
+        let whole = attributes.peer_address().zip(attributes.data()).filter(|_| is_understood);
+        let Some((peer, payload)) = whole else {
+            self.stats.drops.malformed += 1;
+            return Received::Consumed;
+        };
+        if !allocation.permits(self.now, peer.ip()) {
+            self.stats.drops.no_permission += 1;
+            return Received::Consumed;
+        }
+        let forward = to_peer(allocation, peer, payload);
+        self.pass_to_peer(forward)
+    }
+
+    /// A datagram on the relay socket of this client (RFC 8656 §11.3).
+    pub(super) fn handle_peer<'a>(&mut self, client: Client, datagram: Datagram<'a>) -> Received<'a> {
+        let Some(allocation) = self.allocations.get(&client) else {
+            self.stats.drops.no_allocation += 1;
+            return Received::Consumed;
+        };
+        let peer = datagram.source;
+        if !allocation.permits(self.now, peer.ip()) {
+            self.stats.drops.no_permission += 1;
+            return Received::Consumed;
+        }
+        let framing = match allocation.channel_to(self.now, peer) {
+            Some(number) => Framing::Channel(number),
+            None => Framing::Data { peer, id: allocation.indication },
+        };
+        let payload = datagram.payload;
+        if payload.len() + framing.overhead() > MAX_UDP {
+            self.stats.drops.too_long += 1;
+            return Received::Consumed;
+        }
+        self.stats.packets_to_clients += 1;
+        self.stats.bytes_to_clients += payload.len() as u64;
+        let Client { socket, local, source } = client;
+        Received::Forward(Forward { socket, local, destination: source, framing, payload })
+    }
+
+    fn pass_to_peer<'a>(&mut self, forward: Forward<'a>) -> Received<'a> {
+        if !self.may_reach(forward.destination) {
+            self.stats.drops.forbidden_peer += 1;
+            return Received::Consumed;
+        }
+        self.stats.packets_to_peers += 1;
+        self.stats.bytes_to_peers += forward.payload.len() as u64;
+        Received::Forward(forward)
+    }
+
+    /// A client may meet another client of this server at its relayed address, but nothing else that listens on
+    /// the address of the relay sockets, unless a rule names it.
+    fn may_reach(&self, peer: SocketAddr) -> bool {
+        peer.port() != 0
+            && (!self.ports.is_relay(peer.ip())
+                || self.ports.is_taken(peer)
+                || self.config.peers.ruled(peer.ip()).is_some())
+    }
+}
+
+fn to_peer<'a>(allocation: &Allocation, peer: SocketAddr, payload: &'a [u8]) -> Forward<'a> {
+    let (socket, local) = (allocation.relay, allocation.relayed.ip());
+    Forward { socket, local, destination: peer, framing: Framing::Direct, payload }
+}
