@@ -96,8 +96,7 @@ impl ChecklistSet {
         let id = match known {
             Some(index) => {
                 if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
-                    let priority = self.remotes[index].candidate.priority;
-                    self.remotes[index].candidate = Candidate { priority, ..candidate };
+                    self.remotes[index].candidate = candidate;
                 }
                 RemoteId(index as u16)
             }
@@ -124,7 +123,8 @@ impl ChecklistSet {
         if self.remotes.len() >= MAX_REMOTES {
             return None;
         }
-        self.remotes.push(Remote { candidate, addr, component });
+        let priority = candidate.priority;
+        self.remotes.push(Remote { candidate, addr, component, priority });
         Some(RemoteId((self.remotes.len() - 1) as u16))
     }
 
@@ -176,7 +176,7 @@ impl ChecklistSet {
             return None;
         }
         let component = local.component;
-        let priority = self.pair_priority(local.candidate.priority, far.candidate.priority);
+        let priority = self.pair_priority(local.candidate.priority, far.priority);
         let group = self.groups.id(local.candidate.foundation, far.candidate.foundation);
         let free = self.places.iter().position(|place| place.pair.is_none());
         let index = free.unwrap_or(self.places.len());

@@ -48,7 +48,7 @@ pub enum Outcome {
     },
     /// The pair failed.
     Failed(PairId),
-    /// 487: the role switched, or had switched before (RFC 8445 §7.2.5.1).
+    /// 487: the role switched (RFC 8445 §7.2.5.1).
     Switched(Role),
 }
 
@@ -208,7 +208,8 @@ impl ChecklistSet {
 
     /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.
     fn switch(&mut self, id: TransactionId, check: &Check) -> Outcome {
-        if self.roles.refused(check.roles.role, &mut self.rng) {
+        let switched = self.roles.refused(check.roles.role, &mut self.rng);
+        if switched {
             self.reprioritize();
         }
         if let Some(pair) = self.pair_mut(check.pair) {
@@ -220,15 +221,20 @@ impl ChecklistSet {
             }
             self.trigger(check.pair);
         }
-        Outcome::Switched(self.roles.role)
+        if switched { Outcome::Switched(self.roles.role) } else { Outcome::Unchanged }
     }
 
-    /// An answer to a consent request is a measurement of its pair.
+    /// An answer to a consent request is a measurement of its pair. It shows that the pair works: a nominating check
+    /// that waits for a late retransmission is replaced by a new one (RFC 8445 §7.3.1.4), and so is never the last.
     pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration) {
-        if let Some(pair) = self.pair_mut(id) {
-            pair.answered = Some(now);
-            pair.quality.rtt = Some(rtt);
-            pair.quality.responses_received += 1;
+        let Some(pair) = self.pair_mut(id) else { return };
+        pair.answered = Some(now);
+        pair.quality.rtt = Some(rtt);
+        pair.quality.responses_received += 1;
+        let nominating = pair.transaction.filter(|_| pair.nominating);
+        if nominating.and_then(|id| self.transactions.find(id)).is_some_and(|open| open.sent > 1) {
+            self.cancel_check(id);
+            self.trigger(id);
         }
     }
 

@@ -6,7 +6,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rand::TryRng as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
@@ -22,6 +21,7 @@ use super::handle::{Handle, Status};
 use super::interfaces::{self, Local};
 use super::pacer::Pacer;
 use super::route::Outlet;
+use super::seed::seed;
 use super::session::Session;
 use super::signaling::Signaling;
 use super::udp::UdpSocket;
@@ -134,9 +134,7 @@ impl Endpoint {
     /// # Panics
     /// If the operating system has no randomness: nothing may be started without.
     pub fn config(&self, role: Role) -> Config {
-        let mut seed = [0; 32];
-        rand::rngs::SysRng.try_fill_bytes(&mut seed).expect("the operating system has randomness");
-        Config::new(role, seed)
+        Config::new(role, seed())
     }
 
     /// Opens a session, within a tokio runtime: it gathers at once.
@@ -217,7 +215,7 @@ impl Endpoint {
     }
 
     /// One socket for each address, best first: the agent numbers their preferences as they come.
-    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, ports: &mut Vec<Port>) {
+    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, ports: &mut Vec<Option<Port>>) {
         let locals = self.settings.locals().unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces cannot be listed");
             Vec::new()
@@ -233,7 +231,7 @@ impl Endpoint {
             let base = Socket::Udp { local: socket.local(), component };
             let id = SocketId(ports.len() as u32);
             match agent.add_socket(clock::now(), id, base) {
-                Ok(()) => ports.push(Port::new(socket)),
+                Ok(()) => ports.push(Some(Port::new(socket))),
                 Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
             }
         }

@@ -60,6 +60,12 @@ pub(super) fn named(ips: &[IpAddr]) -> Vec<Local> {
         .collect()
 }
 
+/// The MTU of the interface that has this address, in bytes.
+pub(super) fn mtu(ip: IpAddr) -> usize {
+    let listed = list().unwrap_or_default();
+    listed.iter().find(|one| one.ip == ip).map_or(mtu::UNKNOWN, |one| mtu::of_interface(&one.name))
+}
+
 fn local(one: &Listed) -> Local {
     let addr = match one.ip {
         IpAddr::V6(ip) if scope(one.ip) == Scope::LinkLocal => SocketAddrV6::new(ip, 0, 0, one.index).into(),

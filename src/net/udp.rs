@@ -13,13 +13,17 @@ use tokio::io::Interest;
 
 use crate::candidate::address::{Scope, scope};
 use crate::io::{Datagram, Ecn, SocketId, Transmit};
+use crate::turn::data::{HEADROOM, TAILROOM};
 
 use super::mtu;
+use super::seed::below;
 
 /// Buffers of one receive call. With GRO each may hold a row of datagrams.
 const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 { quinn_udp::BATCH_SIZE } else { 8 };
 /// No UDP payload is longer, and no row that GRO makes.
 const BUFFER: usize = 65_536;
+/// A buffer with the room to frame what is in it.
+const ROOM: usize = HEADROOM + BUFFER + TAILROOM;
 
 /// What is asked of the kernel: the default of a few hundred kilobytes is less than what one scheduling delay
 /// piles up at 1 Gbit/s. The kernel may give less.
@@ -27,7 +31,7 @@ const KERNEL_BUFFER: usize = 2 << 20;
 
 thread_local! {
     /// Between two calls nothing is held in it, so one for a thread serves every session.
-    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; BATCH * BUFFER]);
+    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; BATCH * ROOM]);
 }
 
 /// A bound, non-blocking UDP socket that never fragments, where the platform can promise that.
@@ -48,9 +52,12 @@ impl UdpSocket {
         mtu: usize,
     ) -> io::Result<Self> {
         let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, mtu) };
-        // A start that differs from call to call: the next free port is found at once, mostly.
-        let count = u32::from(ports.end().saturating_sub(*ports.start())) + 1;
-        let first = rand_start(count);
+        if ports.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no port is in {ports:?}")));
+        }
+        // A random start: the next free port is found at once, mostly.
+        let count = u32::from(ports.end() - ports.start()) + 1;
+        let first = below(count);
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for step in 0..count {
             let port = *ports.start() + ((first + step) % count) as u16;
@@ -143,36 +150,75 @@ impl UdpSocket {
     /// Hands what has arrived to `take`, one datagram after the other, at most a batch of them. `WouldBlock` if
     /// there was nothing.
     pub(super) fn receive(&self, id: SocketId, mut take: impl FnMut(Datagram<'_>)) -> io::Result<()> {
+        self.receive_rows(|meta, room| {
+            let row = &room[HEADROOM..HEADROOM + meta.len];
+            for payload in segments(row, meta.stride) {
+                take(self.datagram(id, meta, payload));
+            }
+        })
+    }
+
+    /// As [`receive`](Self::receive), for a relay: each datagram lies at `HEADROOM..HEADROOM + len` of a buffer in
+    /// which [`wrap`](crate::turn::data::wrap) frames it in place. `take` gets the datagram without its payload,
+    /// the buffer and `len`.
+    pub(super) fn receive_framed(
+        &self,
+        id: SocketId,
+        mut take: impl FnMut(Datagram<'static>, &mut [u8], usize),
+    ) -> io::Result<()> {
+        self.receive_rows(|meta, room| {
+            let header = self.datagram(id, meta, &[]);
+            if meta.len <= meta.stride {
+                return take(header, room, meta.len);
+            }
+            // A datagram in a row has no room of its own.
+            let row = &room[HEADROOM..HEADROOM + meta.len];
+            for payload in segments(row, meta.stride) {
+                let mut room = vec![0; HEADROOM + payload.len() + TAILROOM];
+                room[HEADROOM..HEADROOM + payload.len()].copy_from_slice(payload);
+                take(header, &mut room, payload.len());
+            }
+        })
+    }
+
+    /// One call of the kernel. What it received lies behind `HEADROOM` in each buffer.
+    fn receive_rows(&self, mut take: impl FnMut(&RecvMeta, &mut [u8])) -> io::Result<()> {
         RECEIVED.with_borrow_mut(|buffer| {
             let mut metas = [RecvMeta::default(); BATCH];
-            let mut chunks = buffer.chunks_exact_mut(BUFFER);
-            let mut slices: [IoSliceMut<'_>; BATCH] =
-                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+            let mut rooms = buffer.chunks_exact_mut(ROOM);
+            let mut slices: [IoSliceMut<'_>; BATCH] = std::array::from_fn(|_| {
+                IoSliceMut::new(rooms.next().map_or(&mut [], |room| &mut room[HEADROOM..HEADROOM + BUFFER]))
+            });
             let count = self
                 .io
                 .try_io(Interest::READABLE, || self.state.recv((&self.io).into(), &mut slices, &mut metas))?;
-            for (meta, slice) in metas[..count].iter().zip(&slices) {
-                // An empty datagram is one datagram.
-                let row = &slice[..meta.len.min(slice.len())];
-                let stride = if meta.stride == 0 { row.len() } else { meta.stride };
-                for payload in row.chunks(stride.max(1)).chain(row.is_empty().then_some(row)) {
-                    take(Datagram {
-                        socket: id,
-                        local: self.receiving_ip(meta.dst_ip),
-                        source: normalise(meta.addr, self.local),
-                        ecn: meta.ecn.map(from_codepoint),
-                        payload,
-                    });
-                }
+            for (meta, room) in metas[..count].iter_mut().zip(buffer.chunks_exact_mut(ROOM)) {
+                meta.len = meta.len.min(BUFFER);
+                take(meta, room);
             }
             Ok(())
         })
+    }
+
+    fn datagram<'a>(&self, id: SocketId, meta: &RecvMeta, payload: &'a [u8]) -> Datagram<'a> {
+        Datagram {
+            socket: id,
+            local: self.receiving_ip(meta.dst_ip),
+            source: normalise(meta.addr, self.local),
+            ecn: meta.ecn.map(from_codepoint),
+            payload,
+        }
     }
 
     fn receiving_ip(&self, told: Option<IpAddr>) -> IpAddr {
         let bound = self.local.ip();
         if bound.is_unspecified() { told.map_or(bound, |ip| ip.to_canonical()) } else { bound }
     }
+}
+
+/// The datagrams of a row that GRO made. An empty one is one, too.
+fn segments(row: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
+    row.chunks(stride.max(1)).chain(row.is_empty().then_some(row))
 }
 
 /// A source address in the form that every layer above compares: IPv4 instead of IPv4-mapped, no flow label, and the
@@ -184,12 +230,6 @@ fn normalise(source: SocketAddr, base: SocketAddr) -> SocketAddr {
         }
         (plain, _) => plain,
     }
-}
-
-/// A start in a port range. Which port a candidate has is no secret; two sessions should only not collide.
-fn rand_start(count: u32) -> u32 {
-    use std::hash::{BuildHasher as _, RandomState};
-    (RandomState::new().hash_one(count) % u64::from(count)) as u32
 }
 
 fn to_codepoint(ecn: Ecn) -> EcnCodepoint {
@@ -254,6 +294,9 @@ mod tests {
         drop(free);
         let socket = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(port..=port)), 1500).unwrap();
         assert_eq!(socket.local().port(), port);
+        #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
+        let none = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(9..=8)), 1500);
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@
 //! | what | where |
 //! |---|---|
 //! | hosts with an agent, with sockets only; what happens, and when | [`World`] |
+//! | a STUN and TURN server | [`World::stun_server`], [`World::turn_server`], [`World::server`] |
 //! | several addresses, shared NATs, nested NATs | [`Interface`], [`World::nat`], [`World::nat_behind`] |
 //! | how a NAT behaves | [`Nat`] |
 //! | latency, jitter, loss, duplication, reordering, MTU, blocked UDP | [`Link`] |
@@ -31,6 +32,7 @@ mod node;
 mod observe;
 mod oracle;
 mod packet;
+mod serving;
 mod topology;
 mod world;
 

@@ -6,13 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use super::link::Link;
 use super::nat::{Gateway, Nat, NatId};
 use super::packet::{Arrival, Fate, Packet, Packets};
+use super::serving::Serving;
 use crate::agent::{Agent, Event, Input, Output, Received};
 use crate::io::{Datagram, SocketId, Transmit};
 use crate::signal::Signal;
 use crate::time::{Duration, Instant};
 
 /// The largest datagram that a node is asked to write.
-const BUFFER: usize = 1500;
+pub(super) const BUFFER: usize = 1500;
 
 /// A host of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,12 +105,15 @@ pub(super) enum Polled {
     Wait(Option<Instant>),
 }
 
+/// The open sockets of a host.
+pub(super) type Sockets = Vec<(SocketId, SocketAddr)>;
+
 /// A host and what runs on it.
 #[derive(Debug)]
 pub(super) struct Node {
     id: HostId,
     pub(super) program: Program,
-    pub(super) sockets: Vec<(SocketId, SocketAddr)>,
+    pub(super) sockets: Sockets,
     pub(super) arrivals: Vec<Arrival>,
     pub(super) packets: Packets,
     pub(super) wake: Option<Instant>,
@@ -121,6 +125,8 @@ pub(super) enum Program {
     Sockets,
     /// An ICE agent.
     Agent(Box<Endpoint>),
+    /// A STUN and TURN server.
+    Server(Box<Serving>),
 }
 
 /// An agent with what it has said.
@@ -131,21 +137,21 @@ pub(super) struct Endpoint {
 }
 
 impl Node {
-    pub(super) fn new(id: HostId, program: Program, sockets: Vec<(SocketId, SocketAddr)>) -> Self {
+    pub(super) fn new(id: HostId, program: Program, sockets: Sockets) -> Self {
         Self { id, program, sockets, arrivals: Vec::new(), packets: Packets::default(), wake: None }
     }
 
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets => None,
+            Program::Sockets | Program::Server(_) => None,
         }
     }
 
     pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match &mut self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets => None,
+            Program::Sockets | Program::Server(_) => None,
         }
     }
 
@@ -156,6 +162,7 @@ impl Node {
             Program::Agent(endpoint) => {
                 let _ = endpoint.agent.handle_input(now, Input::Timeout);
             }
+            Program::Server(serving) => serving.timeout(now),
         }
     }
 
@@ -164,12 +171,16 @@ impl Node {
         let (source, local) = (packet.source, packet.destination);
         let arrival = |payload: &[u8]| Arrival { at, source, local, payload: payload.to_vec() };
         let socket = self.sockets.iter().find(|(_, addr)| *addr == local).map(|(socket, _)| *socket);
-        match (&mut self.program, socket) {
-            (Program::Sockets, _) => self.arrivals.push(arrival(&packet.payload)),
+        let payload = packet.payload.as_slice();
+        let datagram =
+            socket.map(|socket| Datagram { socket, local: local.ip(), source, ecn: None, payload });
+        match (&mut self.program, datagram) {
+            (Program::Sockets, _) => self.arrivals.push(arrival(payload)),
             (_, None) => return Fate::Unroutable,
-            (Program::Agent(endpoint), Some(socket)) => {
-                let payload = &packet.payload;
-                let datagram = Datagram { socket, local: local.ip(), source, ecn: None, payload };
+            (Program::Server(serving), Some(datagram)) => {
+                serving.receive(now, self.id, &self.sockets, datagram);
+            }
+            (Program::Agent(endpoint), Some(datagram)) => {
                 let received = endpoint.agent.handle_input(now, Input::Datagram(datagram));
                 if let Received::Data { payload, .. } = received {
                     self.arrivals.push(arrival(payload));
@@ -180,10 +191,11 @@ impl Node {
     }
 
     /// The next thing it wants to have done.
-    pub(super) fn poll(&mut self, at: Duration) -> Polled {
+    pub(super) fn poll(&mut self, now: Instant, at: Duration) -> Polled {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
+            Program::Server(serving) => serving.poll(now, self.id, &mut self.sockets),
             Program::Agent(endpoint) => match endpoint.agent.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
                     Polled::Packets(packets(self.id, &self.sockets, &transmit).collect())
@@ -209,9 +221,9 @@ impl Node {
 }
 
 /// The datagrams of a transmit: one, or a row of segments.
-fn packets<'a>(
+pub(super) fn packets<'a>(
     id: HostId,
-    sockets: &'a [(SocketId, SocketAddr)],
+    sockets: &'a Sockets,
     transmit: &'a Transmit<'_>,
 ) -> impl Iterator<Item = Packet> + 'a {
     let socket =

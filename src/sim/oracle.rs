@@ -76,8 +76,7 @@ struct Trial<'a> {
 
 impl<'a> Trial<'a> {
     fn new(world: &'a World) -> Self {
-        let mut topology = world.topology.clone();
-        topology.flush_all();
+        let mut topology = world.topology.pristine();
         let observer = HostId(world.nodes.len());
         let observers = [Interface::v4(Gateway::Public), Interface::v6(Gateway::Public)]
             .map(|interface| SocketAddr::new(topology.attach(observer, interface), 3478));

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::nat::Nat;
-use super::node::{HostId, Interface, Node, Program, packets};
+use super::node::{BUFFER, HostId, Interface, Node, Polled, Program, Sockets, packets};
 use super::packet::Packet;
 use super::world::World;
-use crate::io::{SocketId, Transmit};
+use crate::io::{Datagram, SocketId, Transmit};
 use crate::server::{Config, Forward, Input, Open, Output, Received, Server};
 use crate::time::Instant;
 use crate::turn::TurnServer;
@@ -28,16 +28,11 @@ impl World {
         }
         let config = Config::new(self.seed()).user(USER, PASSWORD);
         let config = config.relay_address(V4.into()).relay_address(V6.into());
-        let mut server = Server::new(config, self.now());
-        let mut sockets = Vec::new();
-        for (id, addr) in [SocketAddr::new(V4.into(), PORT), SocketAddr::new(V6.into(), PORT)].into_iter().enumerate() {
-            server.add_socket(SocketId(id as u32), addr);
-            sockets.push((SocketId(id as u32), addr));
-        }
         let interfaces = [V4.into(), V6.into()].map(|ip| Interface::v4(Nat::none()).address(ip));
-        let next_socket = sockets.len() as u32;
-        let serving = Serving { server, next_socket, forwards: Vec::new() };
-        let host = self.add(interfaces.into(), |id, _, _| Node::new(id, Program::Server(Box::new(serving)), sockets));
+        let (host, addresses) = self.place(interfaces);
+        let mut serving = Serving::new(Server::new(config, self.now()));
+        let sockets = addresses.into_iter().map(|ip| serving.listen(SocketAddr::new(ip, PORT))).collect();
+        self.add(Node::new(host, Program::Server(Box::new(serving)), sockets));
         self.server = Some(host);
         host
     }
@@ -59,5 +54,64 @@ impl World {
 pub(super) struct Serving {
     server: Server,
     next_socket: u32,
+    /// What arrived and goes on at once: the server does not queue it.
     forwards: Vec<Packet>,
+}
+
+impl Serving {
+    fn new(server: Server) -> Self {
+        Self { server, next_socket: 0, forwards: Vec::new() }
+    }
+
+    fn listen(&mut self, addr: SocketAddr) -> (SocketId, SocketAddr) {
+        let socket = self.new_socket();
+        self.server.add_socket(socket, addr);
+        (socket, addr)
+    }
+
+    fn new_socket(&mut self) -> SocketId {
+        self.next_socket += 1;
+        SocketId(self.next_socket - 1)
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        let _ = self.server.handle_input(now, Input::Timeout);
+    }
+
+    pub(super) fn receive(&mut self, now: Instant, id: HostId, sockets: &Sockets, datagram: Datagram<'_>) {
+        let Received::Forward(forward) = self.server.handle_input(now, Input::Datagram(datagram)) else {
+            return;
+        };
+        let Forward { socket, local, destination, framing, payload } = forward;
+        let mut buf = vec![0; HEADROOM + payload.len() + TAILROOM];
+        buf[HEADROOM..HEADROOM + payload.len()].copy_from_slice(payload);
+        let transmit = Transmit::new(socket, local, destination, wrap(framing, &mut buf, payload.len()));
+        self.forwards.extend(packets(id, sockets, &transmit));
+    }
+
+    pub(super) fn poll(&mut self, now: Instant, id: HostId, sockets: &mut Sockets) -> Polled {
+        if !self.forwards.is_empty() {
+            return Polled::Packets(std::mem::take(&mut self.forwards));
+        }
+        let mut buf = [0; BUFFER];
+        match self.server.poll_output(&mut buf) {
+            Output::Transmit(transmit) => return Polled::Packets(packets(id, sockets, &transmit).collect()),
+            Output::Wait(wake) => return Polled::Wait(wake.map(|wake| wake.at)),
+            Output::Close(socket) => sockets.retain(|(open, _)| *open != socket),
+            Output::Open(open) => self.open(now, sockets, open),
+        }
+        Polled::Noted
+    }
+
+    fn open(&mut self, now: Instant, sockets: &mut Sockets, Open { request, local }: Open) {
+        let taken = sockets.iter().any(|(_, addr)| *addr == local);
+        let answer = if taken {
+            Input::OpenFailed { request }
+        } else {
+            let socket = self.new_socket();
+            sockets.push((socket, local));
+            Input::Opened { request, socket, local }
+        };
+        let _ = self.server.handle_input(now, answer);
+    }
 }

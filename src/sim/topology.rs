@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::link::{Link, Pipe};
 use super::nat::table::Table;
-use super::nat::{Gateway, Hairpin, Nat, NatId};
+use super::nat::{Gateway, Hairpin, Nat, NatId, Stray};
 use super::node::{Family, HostId, Interface};
 use super::packet::{Fate, Packet};
 use crate::rng::Rng;
@@ -173,8 +173,14 @@ impl Topology {
         self.nats[nat.0].0.flush();
     }
 
-    pub(super) fn flush_all(&mut self) {
-        self.nats.iter_mut().for_each(|(table, _)| table.flush());
+    /// The same networks before anybody sent anything, and with NATs that stray packets do not spoil: whether
+    /// those come depends on who is first.
+    pub(super) fn pristine(&self) -> Self {
+        let mut copy = self.clone();
+        for (table, _) in &mut copy.nats {
+            *table = Table::new(table.nat().clone().stray(Stray::Dropped), table.external());
+        }
+        copy
     }
 
     /// What a network does with a datagram: it belongs here, or further in, or it leaves by the NAT.

@@ -40,6 +40,8 @@ pub struct World {
     serial: u64,
     pub(super) topology: Topology,
     pub(super) nodes: Vec<Node>,
+    /// The host of [`World::server`].
+    pub(super) server: Option<HostId>,
     channels: BTreeMap<HostId, Channel>,
     pub(super) paths: BTreeMap<(HostId, HostId), Pipe>,
     pub(super) packets: Packets,
@@ -102,6 +104,7 @@ impl World {
             serial: 0,
             topology: Topology::default(),
             nodes: Vec::new(),
+            server: None,
             channels: BTreeMap::new(),
             paths: BTreeMap::new(),
             packets: Packets::default(),
@@ -146,8 +149,8 @@ impl World {
         let components = config.components.clone();
         let mut agent = Agent::new(config, self.now);
         let mut sockets = Vec::new();
-        let id = HostId(self.nodes.len());
-        for ip in self.attach_all(id, host.into()) {
+        let (id, addresses) = self.place(host);
+        for ip in addresses {
             for (stream, count) in (0..).zip(&components) {
                 for component in 1..=*count {
                     let socket = SocketId(sockets.len() as u32);
@@ -170,16 +173,18 @@ impl World {
     /// # Panics
     /// If an interface names an address that is taken.
     pub fn host(&mut self, host: impl Into<Host>) -> HostId {
-        let id = HostId(self.nodes.len());
-        self.attach_all(id, host.into());
+        let (id, _) = self.place(host);
         self.add(Node::new(id, Program::Sockets, Vec::new()))
     }
 
-    fn attach_all(&mut self, id: HostId, host: Host) -> Vec<IpAddr> {
-        host.0.into_iter().map(|interface| self.topology.attach(id, interface)).collect()
+    /// Finds addresses for the host that is added next.
+    pub(super) fn place(&mut self, host: impl Into<Host>) -> (HostId, Vec<IpAddr>) {
+        let id = HostId(self.nodes.len());
+        let interfaces = host.into().0.into_iter();
+        (id, interfaces.map(|interface| self.topology.attach(id, interface)).collect())
     }
 
-    fn add(&mut self, node: Node) -> HostId {
+    pub(super) fn add(&mut self, node: Node) -> HostId {
         let id = HostId(self.nodes.len());
         self.nodes.push(node);
         self.drain(id);
@@ -337,7 +342,7 @@ impl World {
     /// Polls a node until it waits.
     fn drain(&mut self, host: HostId) {
         loop {
-            match self.nodes[host.0].poll(self.now - self.epoch) {
+            match self.nodes[host.0].poll(self.now, self.now - self.epoch) {
                 Polled::Packets(packets) => packets.into_iter().for_each(|it| self.send_packet(host, it)),
                 Polled::Signal(signal) => {
                     let channel = self.channels.entry(host).or_default();

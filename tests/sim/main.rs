@@ -7,8 +7,8 @@ mod loss;
 mod matrix;
 mod nat_behaviour;
 mod pair;
-//mod replay;
-//mod roles;
+mod replay;
+mod roles;
 mod trickle;
 
 use std::time::Duration;

@@ -114,3 +114,15 @@ fn two_hosts_that_cannot_reach_each_other_fail_after_patience() {
     assert_eq!([world.state(a), world.state(b)], [State::Checking; 2], "{world}");
     world.run_until(secs(5), |w| w.state(a) == State::Failed && w.state(b) == State::Failed);
 }
+#[test]
+fn a_stun_server_makes_a_path_between_two_nats() {
+    for roles in ROLES {
+        let mut world = World::new(9);
+        let server = world.stun_server();
+        let a = world.agent(Nat::port_restricted(), Config::new(roles[0], seed(1)).stun_server(server));
+        let b = world.agent(Nat::address_restricted(), Config::new(roles[1], seed(2)).stun_server(server));
+        world.signal(a, b);
+        world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+        assert_eq!(world.selected_types(a, b), [ServerReflexive, ServerReflexive], "{world}");
+    }
+}
