@@ -44,9 +44,17 @@ impl ChecklistSet {
     }
 
     /// Adds a reflexive candidate. It forms no pairs: in them it would be replaced by its base (RFC 8445
-    /// §6.1.2.4).
+    /// §6.1.2.4). Where a check was faster than the server, it takes the place of the peer-reflexive candidate.
     pub fn add_reflexive(&mut self, base: BaseId, component: ComponentId, candidate: Candidate) {
-        self.add_local(base, component, candidate);
+        let twin = |local: &&mut Local| {
+            local.base == base
+                && local.candidate.kind == CandidateType::PeerReflexive
+                && local.candidate.address == candidate.address
+        };
+        match self.locals.iter_mut().find(twin) {
+            Some(local) => local.candidate = candidate,
+            None => drop(self.add_local(base, component, candidate)),
+        }
     }
 
     /// Whether a candidate of this address and base is among those of the types that `told` (RFC 8445 §5.1.3, RFC 8838
@@ -96,8 +104,7 @@ impl ChecklistSet {
         let id = match known {
             Some(index) => {
                 if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
-                    let priority = self.remotes[index].candidate.priority;
-                    self.remotes[index].candidate = Candidate { priority, ..candidate };
+                    self.remotes[index].candidate = candidate;
                 }
                 RemoteId(index as u16)
             }
@@ -124,7 +131,8 @@ impl ChecklistSet {
         if self.remotes.len() >= MAX_REMOTES {
             return None;
         }
-        self.remotes.push(Remote { candidate, addr, component });
+        let priority = candidate.priority;
+        self.remotes.push(Remote { candidate, addr, component, priority });
         Some(RemoteId((self.remotes.len() - 1) as u16))
     }
 
@@ -176,7 +184,7 @@ impl ChecklistSet {
             return None;
         }
         let component = local.component;
-        let priority = self.pair_priority(local.candidate.priority, far.candidate.priority);
+        let priority = self.pair_priority(local.candidate.priority, far.priority);
         let group = self.groups.id(local.candidate.foundation, far.candidate.foundation);
         let free = self.places.iter().position(|place| place.pair.is_none());
         let index = free.unwrap_or(self.places.len());

@@ -78,7 +78,7 @@ impl ChecklistSet {
                 continue;
             };
             let Some(remote) = self.remote(pair.remote) else { continue };
-            let priority = self.pair_priority(local.candidate.priority, remote.candidate.priority);
+            let priority = self.pair_priority(local.candidate.priority, remote.priority);
             self.unindex(id);
             if let Some(pair) = self.pair_mut(id) {
                 pair.priority = priority;

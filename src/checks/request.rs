@@ -224,12 +224,17 @@ impl ChecklistSet {
         if switched { Outcome::Switched(self.roles.role) } else { Outcome::Unchanged }
     }
 
-    /// An answer to a consent request is a measurement of its pair.
+    /// An answer to a consent request is a measurement of its pair. It shows that the pair works: a nominating check
+    /// that waits for a late retransmission is replaced by a new one (RFC 8445 §7.3.1.4), and so is never the last.
     pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration) {
-        if let Some(pair) = self.pair_mut(id) {
-            pair.answered = Some(now);
-            pair.quality.rtt = Some(rtt);
-            pair.quality.responses_received += 1;
+        let Some(pair) = self.pair_mut(id) else { return };
+        pair.answered = Some(now);
+        pair.quality.rtt = Some(rtt);
+        pair.quality.responses_received += 1;
+        let nominating = pair.transaction.filter(|_| pair.nominating);
+        if nominating.and_then(|id| self.transactions.find(id)).is_some_and(|open| open.sent > 1) {
+            self.cancel_check(id);
+            self.trigger(id);
         }
     }
 

@@ -45,6 +45,9 @@ pub struct Remote {
     pub addr: SocketAddr,
     /// Its component.
     pub component: ComponentId,
+    /// What its pairs are ranked by: its own priority, or the PRIORITY of the check that came before the signal (RFC
+    /// 8838 §11).
+    pub priority: u32,
 }
 
 /// A place for a pair, and how often it was taken.

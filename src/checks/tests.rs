@@ -233,7 +233,12 @@ fn a_signalled_twin_of_a_peer_reflexive_candidate_keeps_the_state_of_its_pair() 
     let after = set.pair(id).expect("the same pair");
     assert_eq!((after.state, after.priority), (PairState::Succeeded, priority));
     assert_eq!(set.remotes().len(), 1);
-    assert_eq!(set.remotes()[0].candidate.kind, CandidateType::Host);
+    let twin = &set.remotes()[0];
+    assert_eq!(
+        (twin.candidate.kind, twin.candidate.foundation),
+        (CandidateType::Host, Foundation::from_number(7))
+    );
+    assert_eq!(twin.priority, 7, "its pairs keep their rank");
 }
 
 /// RFC 8445 §8.1.2 keeps nothing to check; §7.3.1.5 selects on the answer to the check that was under way.
@@ -354,9 +359,8 @@ fn several_487s_switch_once() {
     remote(&mut set, at(0, 1), 2, 200, "192.0.2.3:5000");
     let checks = [0, 1].map(|_| set.begin_check(now).expect("a check"));
     let tiebreaker = set.roles.tiebreaker;
-    for check in checks {
-        assert_eq!(answer(&mut set, now, near, check, Some(487)), Outcome::Switched(Role::Controlled));
-    }
+    let outcomes = checks.map(|check| answer(&mut set, now, near, check, Some(487)));
+    assert_eq!(outcomes, [Outcome::Switched(Role::Controlled), Outcome::Unchanged]);
     assert_ne!(set.roles.tiebreaker, tiebreaker);
     assert_eq!(std::iter::from_fn(|| set.begin_check(now)).count(), 2);
 }

@@ -35,12 +35,11 @@ const ERRORS_IN_A_ROW: u32 = 1000;
 pub(super) struct Port {
     pub(super) socket: Arc<UdpSocket>,
     errors_in_a_row: u32,
-    dead: bool,
 }
 
 impl Port {
     pub(super) fn new(socket: UdpSocket) -> Self {
-        Self { socket: Arc::new(socket), errors_in_a_row: 0, dead: false }
+        Self { socket: Arc::new(socket), errors_in_a_row: 0 }
     }
 }
 
@@ -55,7 +54,8 @@ enum Happening {
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) agent: Agent,
-    pub(super) ports: Vec<Port>,
+    /// Closed ones leave a gap.
+    pub(super) ports: Vec<Option<Port>>,
     pub(super) pacer: Arc<Pacer>,
     pub(super) counters: Arc<Counters>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -96,6 +96,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut alarm = Alarm::new(clock::now());
         let mut first_port = 0;
+        let mut has_handle = true;
         self.drain();
         while !self.timing.is_finished(clock::now()) {
             let due = self.timing.due();
@@ -105,14 +106,18 @@ impl Driver {
                 () = alarm.ring(due) => Happening::Due,
                 happening = async {
                     tokio::select! {
-                        command = self.commands.recv(), if self.timing.until.is_none() => Happening::Command(command),
+                        command = self.commands.recv(), if has_handle => Happening::Command(command),
                         port = poll_fn(|cx| poll_readable(&self.ports, first_port, cx)) => Happening::Readable(port),
                     }
                 } => happening,
             };
             match happening {
                 Happening::Due => self.handle_due(),
-                Happening::Command(command) => self.handle_command(command),
+                Happening::Command(Some(command)) => self.handle_command(command),
+                Happening::Command(None) => {
+                    has_handle = false;
+                    self.handle_command(Command::Close);
+                }
                 Happening::Readable(port) => {
                     // The next one is asked first the next time.
                     first_port = port + 1;
@@ -137,9 +142,9 @@ impl Driver {
         self.drain();
     }
 
-    fn handle_command(&mut self, command: Option<Command>) {
+    fn handle_command(&mut self, command: Command) {
         match command {
-            Some(Command::Signal(signal, reply)) => {
+            Command::Signal(signal, reply) => {
                 let taken = self.agent.handle_signal(clock::now(), signal);
                 if let Err(error) = &taken {
                     tracing::debug!(%error, "signal refused");
@@ -147,23 +152,31 @@ impl Driver {
                 // Whoever asked may have gone.
                 let _ = reply.send(taken);
             }
-            Some(Command::Stats(reply)) => drop(reply.send(self.agent.stats())),
-            Some(Command::Trace(reply)) => drop(reply.send(self.agent.trace().clone())),
-            Some(Command::Close) | None => self.agent.close(clock::now()),
+            Command::Stats(reply) => drop(reply.send(self.agent.stats())),
+            Command::Trace(reply) => drop(reply.send(self.agent.trace().clone())),
+            Command::Close => self.agent.close(clock::now()),
         }
         self.drain();
     }
 
-    fn receive(&mut self, port: usize) {
+    fn receive(&mut self, at: usize) {
         let now = clock::now();
-        let socket = self.ports[port].socket.clone();
-        let received = socket.receive(SocketId(port as u32), |datagram| self.take(now, datagram));
+        let Some(socket) = self.socket(SocketId(at as u32)).cloned() else { return };
+        let received = socket.receive(SocketId(at as u32), |datagram| self.take(now, datagram));
         match received {
-            Ok(()) => self.ports[port].errors_in_a_row = 0,
+            Ok(()) => {
+                if let Some(Some(port)) = self.ports.get_mut(at) {
+                    port.errors_in_a_row = 0;
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) => self.handle_receive_error(now, port, &error),
+            Err(error) => self.handle_receive_error(now, at, &error),
         }
         self.drain();
+    }
+
+    fn socket(&self, id: SocketId) -> Option<&Arc<UdpSocket>> {
+        Some(&self.ports.get(id.0 as usize)?.as_ref()?.socket)
     }
 
     fn take(&mut self, now: Instant, datagram: Datagram<'_>) {
@@ -184,12 +197,12 @@ impl Driver {
     /// ICMP says what anybody on the way may say: it ends nothing. A socket that only fails is given up.
     fn handle_receive_error(&mut self, now: Instant, at: usize, error: &io::Error) {
         self.counters.receive_errors.add(1);
-        let port = &mut self.ports[at];
+        let Some(Some(port)) = self.ports.get_mut(at) else { return };
         port.errors_in_a_row += 1;
         tracing::debug!(%error, local = %port.socket.local(), "receive error");
         if port.errors_in_a_row >= ERRORS_IN_A_ROW {
             tracing::warn!(%error, local = %port.socket.local(), "socket given up");
-            port.dead = true;
+            self.ports[at] = None;
             self.agent.remove_socket(now, SocketId(at as u32));
         }
     }
@@ -200,8 +213,8 @@ impl Driver {
         loop {
             let event = match self.agent.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
-                    let Some(port) = self.ports.get(transmit.socket.0 as usize) else { continue };
-                    match port.socket.try_send(&transmit) {
+                    let Some(socket) = self.socket(transmit.socket) else { continue };
+                    match socket.try_send(&transmit) {
                         Ok(()) => {}
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             self.counters.packets_discarded_on_send.add(1);
@@ -216,7 +229,7 @@ impl Driver {
                 Output::Event(event) => event,
                 Output::Close(id) => {
                     if let Some(port) = self.ports.get_mut(id.0 as usize) {
-                        port.dead = true;
+                        *port = None;
                     }
                     continue;
                 }
@@ -249,7 +262,7 @@ impl Driver {
             Event::Failed(reason) => self.status.send_modify(|status| status.reason = Some(*reason)),
             Event::Path { component, path } => {
                 let route = path.and_then(|path| {
-                    let socket = self.ports.get(path.socket().0 as usize)?.socket.clone();
+                    let socket = self.socket(path.socket())?.clone();
                     Some(Route { path, socket })
                 });
                 if let Some((_, watch)) = self.routes.iter().find(|(known, _)| known == component) {
@@ -277,11 +290,10 @@ impl Driver {
 }
 
 /// The first socket from `first` on that may have something.
-fn poll_readable(ports: &[Port], first: usize, cx: &mut Context<'_>) -> Poll<usize> {
-    let places = (0..ports.len()).map(|step| (first + step) % ports.len());
-    for place in places.filter(|place| !ports[*place].dead) {
+fn poll_readable(ports: &[Option<Port>], first: usize, cx: &mut Context<'_>) -> Poll<usize> {
+    for place in (0..ports.len()).map(|step| (first + step) % ports.len()) {
         // An error shows again when something is received.
-        if ports[place].socket.poll_readable(cx).is_ready() {
+        if ports[place].as_ref().is_some_and(|port| port.socket.poll_readable(cx).is_ready()) {
             return Poll::Ready(place);
         }
     }

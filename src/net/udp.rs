@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -13,13 +13,17 @@ use tokio::io::Interest;
 
 use crate::candidate::address::{Scope, scope};
 use crate::io::{Datagram, Ecn, SocketId, Transmit};
+use crate::turn::data::{HEADROOM, TAILROOM};
 
 use super::mtu;
+use super::seed::below;
 
 /// Buffers of one receive call. With GRO each may hold a row of datagrams.
 const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 { quinn_udp::BATCH_SIZE } else { 8 };
 /// No UDP payload is longer, and no row that GRO makes.
 const BUFFER: usize = 65_536;
+/// A buffer with the room to frame what is in it.
+const ROOM: usize = HEADROOM + BUFFER + TAILROOM;
 
 /// What is asked of the kernel: the default of a few hundred kilobytes is less than what one scheduling delay
 /// piles up at 1 Gbit/s. The kernel may give less.
@@ -27,7 +31,17 @@ const KERNEL_BUFFER: usize = 2 << 20;
 
 thread_local! {
     /// Between two calls nothing is held in it, so one for a thread serves every session.
-    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; BATCH * BUFFER]);
+    static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; BATCH * ROOM]);
+}
+
+/// Who chooses the address that datagrams leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The socket is bound to it.
+    Bound,
+    /// The kernel, by its routes: the socket is bound to the wildcard address, and what arrives counts as sent to the
+    /// base (RFC 8828 §6.1).
+    Routed,
 }
 
 /// A bound, non-blocking UDP socket that never fragments, where the platform can promise that.
@@ -41,22 +55,26 @@ pub(super) struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds a socket to `local`. With port 0 and a range, to some free port of that range.
+    /// Binds a socket for the base `local`. With port 0 and a range, to some free port of that range.
     pub(super) fn bind(
         local: SocketAddr,
+        source: Source,
         ports: Option<&RangeInclusive<u16>>,
         mtu: usize,
     ) -> io::Result<Self> {
-        let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, mtu) };
-        // A start that differs from call to call: the next free port is found at once, mostly.
-        let count = u32::from(ports.end().saturating_sub(*ports.start())) + 1;
-        let first = rand_start(count);
+        let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, source, mtu) };
+        if ports.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no port is in {ports:?}")));
+        }
+        // A random start: the next free port is found at once, mostly.
+        let count = u32::from(ports.end() - ports.start()) + 1;
+        let first = below(count);
         let mut last = io::Error::from(io::ErrorKind::AddrInUse);
         for step in 0..count {
             let port = *ports.start() + ((first + step) % count) as u16;
             let mut local = local;
             local.set_port(port);
-            match Self::bind_one(local, mtu) {
+            match Self::bind_one(local, source, mtu) {
                 Ok(socket) => return Ok(socket),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
                 Err(error) => return Err(error),
@@ -65,7 +83,7 @@ impl UdpSocket {
         Err(last)
     }
 
-    fn bind_one(local: SocketAddr, mtu: usize) -> io::Result<Self> {
+    fn bind_one(mut local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         if local.is_ipv6() {
             // One family a socket: addresses never come IPv4-mapped.
@@ -75,14 +93,19 @@ impl UdpSocket {
         // Advice only: a kernel that refuses keeps its default.
         let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
-        socket.bind(&local.into())?;
+        let bound = match (source, local) {
+            (Source::Bound, local) => local,
+            (Source::Routed, SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED, local.port()).into(),
+            (Source::Routed, SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, local.port()).into(),
+        };
+        socket.bind(&bound.into())?;
         let state = UdpSocketState::new((&socket).into())?;
         let io = tokio::net::UdpSocket::from_std(socket.into())?;
-        let local = io.local_addr()?;
+        local.set_port(io.local_addr()?.port());
         Ok(Self { io, state, local, mtu: AtomicUsize::new(mtu) })
     }
 
-    /// The address it is bound to.
+    /// The base that it serves.
     pub(super) fn local(&self) -> SocketAddr {
         self.local
     }
@@ -100,8 +123,8 @@ impl UdpSocket {
             ecn: transmit.ecn.map(to_codepoint),
             contents: transmit.payload,
             segment_size: transmit.segment_size,
-            // A socket on a concrete address sends from there.
-            src_ip: self.local.ip().is_unspecified().then_some(transmit.local),
+            // The socket is bound to its source, or the kernel chooses it.
+            src_ip: None,
         };
         let attempt = || self.state.try_send((&self.io).into(), &transmission);
         // The kernel is asked first: the reactor does not know yet that a new socket is writable. Only what is
@@ -143,36 +166,70 @@ impl UdpSocket {
     /// Hands what has arrived to `take`, one datagram after the other, at most a batch of them. `WouldBlock` if
     /// there was nothing.
     pub(super) fn receive(&self, id: SocketId, mut take: impl FnMut(Datagram<'_>)) -> io::Result<()> {
+        self.receive_rows(|meta, room| {
+            let row = &room[HEADROOM..HEADROOM + meta.len];
+            for payload in segments(row, meta.stride) {
+                take(self.datagram(id, meta, payload));
+            }
+        })
+    }
+
+    /// As [`receive`](Self::receive), for a relay: each datagram lies at `HEADROOM..HEADROOM + len` of a buffer in
+    /// which [`wrap`](crate::turn::data::wrap) frames it in place. `take` gets the datagram without its payload,
+    /// the buffer and `len`.
+    pub(super) fn receive_framed(
+        &self,
+        id: SocketId,
+        mut take: impl FnMut(Datagram<'static>, &mut [u8], usize),
+    ) -> io::Result<()> {
+        self.receive_rows(|meta, room| {
+            let header = self.datagram(id, meta, &[]);
+            if meta.len <= meta.stride {
+                return take(header, room, meta.len);
+            }
+            // A datagram in a row has no room of its own.
+            let row = &room[HEADROOM..HEADROOM + meta.len];
+            for payload in segments(row, meta.stride) {
+                let mut room = vec![0; HEADROOM + payload.len() + TAILROOM];
+                room[HEADROOM..HEADROOM + payload.len()].copy_from_slice(payload);
+                take(header, &mut room, payload.len());
+            }
+        })
+    }
+
+    /// One call of the kernel. What it received lies behind `HEADROOM` in each buffer.
+    fn receive_rows(&self, mut take: impl FnMut(&RecvMeta, &mut [u8])) -> io::Result<()> {
         RECEIVED.with_borrow_mut(|buffer| {
             let mut metas = [RecvMeta::default(); BATCH];
-            let mut chunks = buffer.chunks_exact_mut(BUFFER);
-            let mut slices: [IoSliceMut<'_>; BATCH] =
-                std::array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+            let mut rooms = buffer.chunks_exact_mut(ROOM);
+            let mut slices: [IoSliceMut<'_>; BATCH] = std::array::from_fn(|_| {
+                IoSliceMut::new(rooms.next().map_or(&mut [], |room| &mut room[HEADROOM..HEADROOM + BUFFER]))
+            });
             let count = self
                 .io
                 .try_io(Interest::READABLE, || self.state.recv((&self.io).into(), &mut slices, &mut metas))?;
-            for (meta, slice) in metas[..count].iter().zip(&slices) {
-                // An empty datagram is one datagram.
-                let row = &slice[..meta.len.min(slice.len())];
-                let stride = if meta.stride == 0 { row.len() } else { meta.stride };
-                for payload in row.chunks(stride.max(1)).chain(row.is_empty().then_some(row)) {
-                    take(Datagram {
-                        socket: id,
-                        local: self.receiving_ip(meta.dst_ip),
-                        source: normalise(meta.addr, self.local),
-                        ecn: meta.ecn.map(from_codepoint),
-                        payload,
-                    });
-                }
+            for (meta, room) in metas[..count].iter_mut().zip(buffer.chunks_exact_mut(ROOM)) {
+                meta.len = meta.len.min(BUFFER);
+                take(meta, room);
             }
             Ok(())
         })
     }
 
-    fn receiving_ip(&self, told: Option<IpAddr>) -> IpAddr {
-        let bound = self.local.ip();
-        if bound.is_unspecified() { told.map_or(bound, |ip| ip.to_canonical()) } else { bound }
+    fn datagram<'a>(&self, id: SocketId, meta: &RecvMeta, payload: &'a [u8]) -> Datagram<'a> {
+        Datagram {
+            socket: id,
+            local: self.local.ip(),
+            source: normalise(meta.addr, self.local),
+            ecn: meta.ecn.map(from_codepoint),
+            payload,
+        }
     }
+}
+
+/// The datagrams of a row that GRO made. An empty one is one, too.
+fn segments(row: &[u8], stride: usize) -> impl Iterator<Item = &[u8]> {
+    row.chunks(stride.max(1)).chain(row.is_empty().then_some(row))
 }
 
 /// A source address in the form that every layer above compares: IPv4 instead of IPv4-mapped, no flow label, and the
@@ -184,12 +241,6 @@ fn normalise(source: SocketAddr, base: SocketAddr) -> SocketAddr {
         }
         (plain, _) => plain,
     }
-}
-
-/// A start in a port range. Which port a candidate has is no secret; two sessions should only not collide.
-fn rand_start(count: u32) -> u32 {
-    use std::hash::{BuildHasher as _, RandomState};
-    (RandomState::new().hash_one(count) % u64::from(count)) as u32
 }
 
 fn to_codepoint(ecn: Ecn) -> EcnCodepoint {
@@ -247,23 +298,38 @@ mod tests {
     #[tokio::test]
     async fn a_port_range_is_kept_and_used_up() {
         // The first socket finds a free port, the range is that one.
-        let free = UdpSocket::bind(addr("127.0.0.1:0"), None, 1500).unwrap();
+        let free = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, None, 1500).unwrap();
         let port = free.local().port();
-        let taken = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(port..=port)), 1500);
+        let taken = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(port..=port)), 1500);
         assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(free);
-        let socket = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(port..=port)), 1500).unwrap();
+        let socket = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(port..=port)), 1500).unwrap();
         assert_eq!(socket.local().port(), port);
+        #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
+        let none = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(9..=8)), 1500);
+        assert_eq!(none.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_kernel_refuses_what_would_be_fragmented() {
-        let socket = UdpSocket::bind(addr("127.0.0.1:0"), None, 65_536).unwrap();
-        let bytes = vec![0; 65_508];
-        let transmit = Transmit::new(SocketId(0), socket.local().ip(), socket.local(), &bytes);
-        let error = socket.try_send(&transmit).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<TooLarge>());
-        assert_eq!(inside, Some(&TooLarge { len: 65_508, limit: 65_507 }));
+        // Linux's loopback interface has an MTU of 65536: for IPv4 the length field is the limit, for IPv6 the MTU.
+        for (base, len, limit) in [("127.0.0.1:0", 65_508, 65_507), ("[::1]:0", 65_489, 65_488)] {
+            let Ok(socket) = UdpSocket::bind(addr(base), Source::Bound, None, 65_536) else { continue };
+            let bytes = vec![0; len];
+            let send = |len: usize| {
+                socket.try_send(&Transmit::new(
+                    SocketId(0),
+                    socket.local().ip(),
+                    socket.local(),
+                    &bytes[..len],
+                ))
+            };
+            let error = send(len).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<TooLarge>());
+            assert_eq!(inside, Some(&TooLarge { len, limit }));
+            send(limit).unwrap();
+        }
     }
 }

@@ -41,8 +41,8 @@ pub(super) enum Refusal {
 /// The keys of a user; the password is not kept (RFC 8656 §6).
 #[derive(Debug)]
 struct Keys {
-    md5: Key,
-    sha256: Key,
+    by_md5: Key,
+    by_sha256: Key,
 }
 
 /// Users and nonces.
@@ -71,7 +71,8 @@ impl Gate {
         for (name, password) in &config.users {
             let id = UserId(gate.keys.len());
             let key = |algorithm| Key::long_term(algorithm, name, &gate.realm, password);
-            let keys = Keys { md5: key(PasswordAlgorithm::Md5), sha256: key(PasswordAlgorithm::Sha256) };
+            let keys =
+                Keys { by_md5: key(PasswordAlgorithm::Md5), by_sha256: key(PasswordAlgorithm::Sha256) };
             gate.by_name.insert(name.as_bytes().into(), id);
             gate.by_hash.insert(userhash(name, &gate.realm), id);
             gate.keys.push(keys);
@@ -91,8 +92,8 @@ impl Gate {
     pub(super) fn key(&self, asker: Asker) -> &Key {
         let keys = &self.keys[asker.user.0];
         match asker.algorithm {
-            PasswordAlgorithm::Md5 => &keys.md5,
-            PasswordAlgorithm::Sha256 => &keys.sha256,
+            PasswordAlgorithm::Md5 => &keys.by_md5,
+            PasswordAlgorithm::Sha256 => &keys.by_sha256,
         }
     }
 

@@ -70,29 +70,30 @@ const NEVER: &[Cidr] = &[
     v4([127, 0, 0, 0], 8),
     v4([169, 254, 0, 0], 16),
     v4([224, 0, 0, 0], 3),
-    v6([0; 8], 80),
-    v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10),
-    v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
+    v6(0, 80),
+    v6(0xfe80_0000, 10),
+    v6(0xff00_0000, 8),
     TUNNELS[0],
     TUNNELS[1],
 ];
 /// Teredo and 6to4: packets of these may loop between servers (RFC 8656 §21.4).
-const TUNNELS: [Cidr; 2] = [v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16)];
+const TUNNELS: [Cidr; 2] = [v6(0x2001_0000, 32), v6(0x2002_0000, 16)];
 /// Private and shared address space (RFC 1918, RFC 6598, RFC 4193).
 const PRIVATE: &[Cidr] = &[
     v4([10, 0, 0, 0], 8),
     v4([172, 16, 0, 0], 12),
     v4([192, 168, 0, 0], 16),
     v4([100, 64, 0, 0], 10),
-    v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7),
+    v6(0xfc00_0000, 7),
 ];
 
 const fn v4([a, b, c, d]: [u8; 4], prefix: u8) -> Cidr {
     Cidr { ip: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), prefix }
 }
 
-const fn v6([a, b, c, d, e, f, g, h]: [u16; 8], prefix: u8) -> Cidr {
-    Cidr { ip: IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h)), prefix }
+/// `first` are the first 32 bits; zeros follow.
+const fn v6(first: u32, prefix: u8) -> Cidr {
+    Cidr { ip: IpAddr::V6(Ipv6Addr::from_bits((first as u128) << 96)), prefix }
 }
 
 /// Whether the address belongs to a tunnel that must neither allocate nor be a peer (RFC 8656 §21.4).
@@ -137,7 +138,7 @@ impl PeerRules {
 
     /// Whether clients may reach this address.
     pub fn allows(&self, ip: IpAddr) -> bool {
-        self.ruled(ip).unwrap_or_else(|| !contains(NEVER, ip) && !(self.public && contains(PRIVATE, ip)))
+        self.ruled(ip).unwrap_or_else(|| !(contains(NEVER, ip) || self.public && contains(PRIVATE, ip)))
     }
 
     /// What the explicit rules say; `None` if none of them matches.

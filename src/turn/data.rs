@@ -152,13 +152,14 @@ mod tests {
     fn an_indication_without_peer_or_data_or_with_an_unknown_attribute_is_nothing() {
         let peer = "192.0.2.1:5000".parse().unwrap();
         let parts: [fn(&mut Writer<'_>, SocketAddr); 3] = [
-            |writer, peer| drop(writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer)),
-            |writer, _| drop(writer.put(attr::DATA, b"x")),
             |writer, peer| {
-                let _ = writer
-                    .put_xor_address(attr::XOR_PEER_ADDRESS, peer)
-                    .put(attr::DATA, b"x")
-                    .put(0x7001, &[]);
+                writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer);
+            },
+            |writer, _| {
+                writer.put(attr::DATA, b"x");
+            },
+            |writer, peer| {
+                writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer).put(attr::DATA, b"x").put(0x7001, &[]);
             },
         ];
         for part in parts {

@@ -21,7 +21,7 @@ pub(super) struct Lease {
 impl Lease {
     /// The server counts from a moment after `since`, when the request left. A short lease is renewed at its half.
     pub(super) fn new(since: Instant, lifetime: Duration) -> Self {
-        let renewal = since + (lifetime - MARGIN.min(lifetime / 2));
+        let renewal = since + lifetime.saturating_sub(MARGIN).max(lifetime / 2);
         Self { renewal: Some(renewal), end: since + lifetime }
     }
 }

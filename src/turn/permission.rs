@@ -68,15 +68,15 @@ pub(super) struct Permissions {
 }
 
 impl Permissions {
-    /// Wants a permission, unless there is one or was an answer. `id` serves its Send indications.
-    pub(super) fn permit(&mut self, peer: IpAddr, id: TransactionId) -> Permit {
+    /// Wants a permission, unless there is one or was an answer. `id` draws the one id of its Send indications.
+    pub(super) fn permit(&mut self, peer: IpAddr, id: impl FnOnce() -> TransactionId) -> Permit {
         match self.peers.get(&peer).map(|peer| &peer.state) {
             Some(State::Granted) => Permit::Granted,
             Some(State::Refused(problem)) => Permit::Refused(problem.clone()),
             Some(State::Waiting | State::Asked) => Permit::Pending,
             None if self.peers.len() >= MAX_PEERS => Permit::Refused(Problem::Limit("peers")),
             None => {
-                self.peers.insert(peer, Peer { state: State::Waiting, id });
+                self.peers.insert(peer, Peer { state: State::Waiting, id: id() });
                 self.waiting.push_back(peer);
                 Permit::Pending
             }

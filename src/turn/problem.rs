@@ -59,12 +59,13 @@ impl Problem {
     /// - No answer, or a failure of the server: another transport or server may be tried at once.
     pub fn pause(&self) -> Option<Duration> {
         match self {
-            Self::Unreachable | Self::IntegrityViolated => Some(Duration::ZERO),
             Self::Error { code: code::ALLOCATION_MISMATCH, .. } => Some(Duration::from_secs(120)),
             Self::Error { code: code::ALLOCATION_QUOTA_REACHED | code::INSUFFICIENT_CAPACITY, .. } => {
                 Some(Duration::from_secs(60))
             }
-            Self::Error { code: 500..600, .. } => Some(Duration::ZERO),
+            Self::Unreachable | Self::IntegrityViolated | Self::Error { code: 500..600, .. } => {
+                Some(Duration::ZERO)
+            }
             _ => None,
         }
     }

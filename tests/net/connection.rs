@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use floe::agent::Reason;
 use floe::net::{ConnectError, Endpoint, TooLarge, signaling};
 use floe::{Role, State};
 
@@ -171,4 +172,27 @@ async fn data_that_nobody_receives_is_counted_and_bounded() {
     let mut buf = [0; 100];
     let len = within("data", b.recv(&mut buf)).await.unwrap();
     assert_eq!(&buf[..len], 0_u32.to_be_bytes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_consent_nothing_is_sent_rfc_7675_section_5_1() {
+    let (a, b) = (loopback(V4).await, loopback(V4).await);
+    let (a, b) = connect(&a, &b).await;
+    // The clock is virtual: it runs when nothing else does.
+    while [&a, &b].iter().any(|end| end.state() != State::Completed) {
+        exchange(&a, &b, b"hello").await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    b.close().await;
+    // Nobody answers any more.
+    while a.path().is_some() {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+    assert_eq!(a.send(b"late").await.unwrap_err().kind(), io::ErrorKind::NotConnected);
+    assert_eq!(a.max_payload(), None);
+    assert_eq!(a.closed().await, Some(Reason::ConsentExpired));
+    let error = a.recv(&mut [0; 9]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+    let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<Reason>());
+    assert_eq!(inside, Some(&Reason::ConsentExpired));
 }

@@ -1,0 +1,354 @@
+//! The body of the fuzz target `server_ops`: one STUN and TURN server, and its clients, peers and sockets played by the
+//! input.
+//!
+//! The input is a program of single bytes. Its clients know a password and echo the nonce they were given, so that the
+//! program reaches allocations, permissions and channels. After each step the server must keep what [`Session::drain`]
+//! and [`Session::forward`] hold it to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use floe::io::{Datagram, SocketId};
+use floe::server::{Config, Input, Output, Received, Server};
+use floe::stun::auth::{Integrity, PasswordAlgorithm, userhash};
+use floe::stun::wire::attr;
+use floe::stun::{Class, Family, Key, Message, Method, TransactionId, Writer};
+
+const REALM: &str = "realm";
+/// Name and password; the server does not know the last one.
+const USERS: [(&str, &str); 3] = [("ann", "correct horse"), ("bob", "battery staple"), ("eve", "guess")];
+const CLIENT_SOCKET: SocketId = SocketId(0);
+/// More outputs than this after one input are a loop.
+const MAX_OUTPUTS: usize = 1000;
+/// Longer programs add nothing.
+const MAX_STEPS: usize = 400;
+const MAX_ALLOCATIONS: usize = 5;
+
+struct Program<'a>(std::slice::Iter<'a, u8>);
+
+impl Program<'_> {
+    /// The next byte; 0 at the end.
+    fn byte(&mut self) -> u8 {
+        self.0.next().copied().unwrap_or(0)
+    }
+}
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().expect(text)
+}
+
+fn listener(v6: bool) -> SocketAddr {
+    addr(if v6 { "[2001:db8::10]:3478" } else { "203.0.113.10:3478" })
+}
+
+fn client(number: u8) -> SocketAddr {
+    let number = number % 12;
+    match number {
+        0..=7 => SocketAddr::from(([198, 51, 100, number], 4000)),
+        _ => SocketAddr::from(([0x2001, 0xdb8, 0, 7, 0, 0, 0, u16::from(number)], 4000)),
+    }
+}
+
+/// Some of them are addresses that a server must not relay to.
+fn peer(number: u8) -> SocketAddr {
+    let number = number % 16;
+    match number {
+        0..=7 => SocketAddr::from(([192, 0, 2, 1 + number / 2], 7000 + u16::from(number % 2))),
+        8..=11 => SocketAddr::from(([0x2001, 0xdb8, 0, 9, 0, 0, 0, u16::from(number)], 7000)),
+        12 => addr("127.0.0.1:80"),
+        13 => addr("[::1]:80"),
+        14 => listener(false),
+        _ => addr("224.0.0.1:9"),
+    }
+}
+
+/// What a client has been told.
+#[derive(Default)]
+struct Client {
+    nonce: String,
+    sha256: bool,
+    relayed: Vec<SocketAddr>,
+}
+
+struct Session {
+    server: Server,
+    now: Instant,
+    clients: BTreeMap<SocketAddr, Client>,
+    /// Sockets that the server opened and has not closed.
+    open: BTreeMap<u32, SocketAddr>,
+    next_socket: u32,
+    /// Bytes that came from an address, and that went there: until it has authenticated itself.
+    received: BTreeMap<SocketAddr, usize>,
+    sent: BTreeMap<SocketAddr, usize>,
+    trusted: BTreeSet<SocketAddr>,
+}
+
+/// Runs the program in `data`.
+pub fn server_ops(data: &[u8]) {
+    let mut program = Program(data.iter());
+    let now = start();
+    let mut config = Config::new([program.byte(); 32]).realm(REALM).max_allocations(MAX_ALLOCATIONS);
+    for (name, password) in &USERS[..2] {
+        config = config.user(name, password);
+    }
+    for v6 in [false, true] {
+        config = config.relay_address(listener(v6).ip());
+    }
+    let mut server = Server::new(config, now);
+    for v6 in [false, true] {
+        server.add_socket(CLIENT_SOCKET, listener(v6));
+    }
+    let mut session = Session {
+        server,
+        now,
+        clients: BTreeMap::new(),
+        open: BTreeMap::new(),
+        next_socket: 10,
+        received: BTreeMap::new(),
+        sent: BTreeMap::new(),
+        trusted: BTreeSet::new(),
+    };
+    for _ in 0..MAX_STEPS {
+        if program.0.len() == 0 {
+            break;
+        }
+        session.step(&mut program);
+    }
+    session.settle();
+}
+
+impl Session {
+    fn step(&mut self, program: &mut Program<'_>) {
+        match program.byte() % 12 {
+            0 => self.pass(Duration::from_millis(u64::from(program.byte()) * 10)),
+            1 => self.pass(Duration::from_secs(u64::from(program.byte()) * 4)),
+            2..=6 => self.request(program),
+            7 => self.send_indication(program),
+            8 => self.channel_data(program),
+            9 => self.from_peer(program),
+            10 => self.junk(program),
+            _ => {
+                let from = client(program.byte());
+                let mut buf = [0; 100];
+                let id = TransactionId([program.byte(); 12]);
+                let mut writer = Writer::new(&mut buf, Class::Request, Method::BINDING, id);
+                if program.byte() % 2 == 0 {
+                    writer.fingerprint();
+                }
+                let raw = writer.finish().expect("room for it").to_vec();
+                self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        let _ = self.server.handle_input(self.now, Input::Timeout);
+        self.drain();
+    }
+
+    /// A request of a client, good in all or bad in one thing.
+    fn request(&mut self, program: &mut Program<'_>) {
+        let from = client(program.byte());
+        let (method, how, value) = (program.byte(), program.byte(), program.byte());
+        let method = [
+            Method::ALLOCATE,
+            Method::CREATE_PERMISSION,
+            Method::CHANNEL_BIND,
+            Method::REFRESH,
+            Method::ALLOCATE,
+            Method(0x00A),
+        ][usize::from(method % 6)];
+        let mut buf = [0; 1280];
+        let id = TransactionId([if how & 1 == 0 { value } else { how }; 12]);
+        let mut writer = Writer::new(&mut buf, Class::Request, method, id);
+        if method == Method::ALLOCATE {
+            if value != 17 {
+                writer.put_requested_transport(if value == 6 { 6 } else { 17 });
+            }
+            match value & 3 {
+                1 => drop(writer.put_requested_address_family(Family::V6)),
+                2 => drop(writer.put_dont_fragment()),
+                _ => {}
+            }
+        }
+        if method == Method::CREATE_PERMISSION {
+            for number in 0..how >> 6 {
+                writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer(value.wrapping_add(number)));
+            }
+        }
+        if method == Method::CHANNEL_BIND {
+            writer.put_channel_number(0x4000 + u16::from(how >> 6));
+            writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer(value));
+        }
+        if [Method::ALLOCATE, Method::REFRESH].contains(&method) && value & 4 != 0 {
+            writer.put_lifetime(Duration::from_secs(u64::from(value >> 4) * 100));
+        }
+        if value & 0x18 == 0x18 {
+            writer.put(0x7FF0, &[1]);
+        }
+        self.credentials(&mut writer, from, how);
+        writer.fingerprint();
+        let Ok(raw) = writer.finish() else { return };
+        let raw = raw.to_vec();
+        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+    }
+
+    fn credentials(&self, writer: &mut Writer<'_>, from: SocketAddr, how: u8) {
+        let known = self.clients.get(&from).filter(|_| how & 0x06 != 0x06);
+        let Some(known) = known else { return };
+        let (user, password) = USERS[usize::from(how >> 4 & 3) % 3];
+        let (algorithm, integrity) = if known.sha256 && how & 8 != 0 {
+            (PasswordAlgorithm::Sha256, Integrity::Sha256)
+        } else {
+            (PasswordAlgorithm::Md5, Integrity::Sha1)
+        };
+        if how & 0x30 == 0x20 {
+            writer.put_userhash(userhash(user, REALM));
+        } else {
+            writer.put_username(user);
+        }
+        writer.put_realm(REALM).put_nonce(&known.nonce);
+        if integrity == Integrity::Sha256 {
+            let offer = [PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5];
+            writer.put_password_algorithms(&floe::stun::attributes::PasswordAlgorithms::offer(&offer));
+            writer.put_password_algorithm(algorithm);
+        }
+        writer.integrity(&Key::long_term(algorithm, user, REALM, password), integrity);
+    }
+
+    fn send_indication(&mut self, program: &mut Program<'_>) {
+        let (from, to, length) = (client(program.byte()), peer(program.byte()), program.byte());
+        let mut buf = [0; 500];
+        let mut writer = Writer::new(&mut buf, Class::Indication, Method::SEND, TransactionId([length; 12]));
+        if length != 99 {
+            writer.put_xor_address(attr::XOR_PEER_ADDRESS, to);
+        }
+        if length != 98 {
+            writer.put(attr::DATA, &vec![length; usize::from(length)]);
+        }
+        let raw = writer.finish().expect("room for it").to_vec();
+        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+    }
+
+    fn channel_data(&mut self, program: &mut Program<'_>) {
+        let (from, number, length) = (client(program.byte()), program.byte(), program.byte());
+        let mut raw = (0x4000 + u16::from(number & 3)).to_be_bytes().to_vec();
+        raw.extend((u16::from(length) + u16::from(number >> 7)).to_be_bytes());
+        raw.resize(4 + usize::from(length), number);
+        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+    }
+
+    /// Data of a peer to a relayed transport address.
+    fn from_peer(&mut self, program: &mut Program<'_>) {
+        let (socket, from, length) = (usize::from(program.byte()), peer(program.byte()), program.byte());
+        let Some((id, local)) = self.open.iter().nth(socket % self.open.len().max(1)) else { return };
+        let (id, local) = (SocketId(*id), *local);
+        self.deliver(id, local, from, &vec![length; usize::from(length)]);
+    }
+
+    fn junk(&mut self, program: &mut Program<'_>) {
+        let (from, length) = (client(program.byte()), usize::from(program.byte()));
+        let raw: Vec<u8> = program.0.by_ref().take(length).copied().collect();
+        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+    }
+
+    fn deliver(&mut self, socket: SocketId, local: SocketAddr, source: SocketAddr, raw: &[u8]) {
+        *self.received.entry(source).or_default() += raw.len();
+        let datagram = Datagram { socket, local: local.ip(), source, ecn: None, payload: raw };
+        if let Received::Forward(forward) = self.server.handle_input(self.now, Input::Datagram(datagram)) {
+            let (from_relay, destination) = (forward.socket, forward.destination);
+            assert!(forward.payload.len() <= raw.len(), "data that was not received");
+            self.forward(socket, source, from_relay, destination);
+        }
+        self.drain();
+    }
+
+    /// Data goes from a client through a socket of the server to a lawful peer, or from a peer back to a client.
+    fn forward(&self, on: SocketId, source: SocketAddr, through: SocketId, destination: SocketAddr) {
+        if on == CLIENT_SOCKET {
+            assert!(self.trusted.contains(&source), "{source} has never authenticated itself");
+            assert!(self.open.contains_key(&through.0), "through a socket that is not open");
+            let ip = destination.ip();
+            assert!(!ip.is_loopback() && !ip.is_multicast(), "relayed to {destination}");
+            assert_ne!(ip, listener(false).ip(), "relayed to the server itself");
+        } else {
+            assert_eq!(through, CLIENT_SOCKET);
+            assert!(self.trusted.contains(&destination), "{destination} has never authenticated itself");
+        }
+    }
+
+    /// Takes all outputs and holds them against what a server may do.
+    fn drain(&mut self) {
+        let mut buf = [0; 1500];
+        for count in 0.. {
+            assert!(count < MAX_OUTPUTS, "an endless row of outputs");
+            match self.server.poll_output(&mut buf) {
+                Output::Transmit(transmit) => {
+                    let (to, raw) = (transmit.destination, transmit.payload.to_vec());
+                    assert_eq!(transmit.socket, CLIENT_SOCKET, "only answers are transmitted");
+                    self.note_answer(to, &raw);
+                }
+                Output::Open(open) => {
+                    let (request, local) = (open.request, open.local);
+                    let taken = local.port() % 4 == 0 || self.open.values().any(|open| *open == local);
+                    let input = if taken {
+                        Input::OpenFailed { request }
+                    } else {
+                        self.next_socket += 1;
+                        self.open.insert(self.next_socket, local);
+                        Input::Opened { request, socket: SocketId(self.next_socket), local }
+                    };
+                    let _ = self.server.handle_input(self.now, input);
+                }
+                Output::Close(socket) => {
+                    assert!(self.open.remove(&socket.0).is_some(), "closed a socket that was not open");
+                }
+                Output::Wait(_) => break,
+                _ => {}
+            }
+        }
+        assert!(self.open.len() <= MAX_ALLOCATIONS, "{} relay sockets", self.open.len());
+    }
+
+    fn note_answer(&mut self, to: SocketAddr, raw: &[u8]) {
+        let message = Message::parse(raw).expect("an answer is a message");
+        *self.sent.entry(to).or_default() += raw.len();
+        let attributes = message.plain().attributes();
+        let known = self.clients.entry(to).or_default();
+        if let Some(nonce) = attributes.nonce() {
+            known.nonce = nonce;
+            known.sha256 = attributes.password_algorithms().is_some();
+        }
+        if message.class() == Class::Success && message.method() != Method::BINDING {
+            self.trusted.insert(to);
+            known.relayed.extend(attributes.relayed_addresses().flatten());
+        }
+        if !self.trusted.contains(&to) {
+            let (received, sent) = (self.received.get(&to).copied().unwrap_or(0), self.sent[&to]);
+            assert!(sent <= received * 8, "{sent} bytes to {to}, who sent {received} and is not authenticated");
+        }
+    }
+
+    /// Two hours later nothing is left of what nobody refreshes.
+    fn settle(&mut self) {
+        let end = self.now + Duration::from_secs(7200);
+        let mut buf = [0; 1500];
+        for turn in 0.. {
+            assert!(turn < 5000, "a server that never rests");
+            let Output::Wait(wake) = self.server.poll_output(&mut buf) else { panic!("was not drained") };
+            let Some(wake) = wake.filter(|wake| wake.at < end) else { break };
+            self.now = self.now.max(wake.at);
+            let _ = self.server.handle_input(self.now, Input::Timeout);
+            self.drain();
+        }
+        assert!(self.open.is_empty(), "sockets of dead allocations: {:?}", self.open);
+    }
+}
+
+/// Only differences are used.
+#[expect(clippy::disallowed_methods, reason = "an Instant has no other constructor")]
+fn start() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,40 @@
+//! How a command ends: 0 when all went well, 1 on failure, 2 on misuse.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) enum Exit {
+    /// Exit status 2: the command line asks for what there is not.
+    Usage(String),
+    /// Exit status 1.
+    Failure(String),
+    /// Exit status 1, and the reason was told already.
+    Told,
+}
+
+impl Exit {
+    pub(crate) fn usage(problem: impl fmt::Display) -> Self {
+        Self::Usage(problem.to_string())
+    }
+
+    pub(crate) fn failure(problem: impl fmt::Display) -> Self {
+        Self::Failure(problem.to_string())
+    }
+
+    /// One line on stderr, and the exit status.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::Usage(problem) => {
+                eprintln!("floe: {problem}");
+                ExitCode::from(2)
+            }
+            Self::Failure(problem) => {
+                eprintln!("floe: {problem}");
+                ExitCode::FAILURE
+            }
+            Self::Told => ExitCode::FAILURE,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! JSON lines on stdout, and the lines of stdin.
+
+use std::borrow::Cow;
+use std::io::{BufRead as _, Write as _};
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+/// Longer lines are refused, in bytes: the longest signal is far shorter.
+const MAX_LINE: usize = 64 * 1024;
+
+/// What `floe peer` reports, beside its signals.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub(crate) enum Line<'a> {
+    State { state: &'a str, ms: f64 },
+    Selected { local: String, remote: String, ms: f64 },
+    Data { text: Cow<'a, str> },
+    Error { message: String },
+    Stats(Stats),
+}
+
+/// The counters, with the names of W3C webrtc-stats where it has one.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stats {
+    pub(crate) packets_sent: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) packets_received: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) packets_discarded_on_send: u64,
+    pub(crate) packets_discarded_on_receive: u64,
+    pub(crate) send_errors: u64,
+    pub(crate) receive_errors: u64,
+    pub(crate) datagrams_dropped: u64,
+    pub(crate) datagrams_unclaimed: u64,
+    pub(crate) signals_refused: u64,
+    /// Bytes; absent without a path.
+    pub(crate) max_payload: Option<usize>,
+}
+
+/// Prints one line of JSON.
+pub(crate) fn print_json(line: &impl Serialize) {
+    match serde_json::to_string(line) {
+        Ok(line) => print(&line),
+        Err(problem) => eprintln!("floe: a line that cannot be printed: {problem}"),
+    }
+}
+
+/// Prints one line and flushes it. Nobody reads any more: the process ends.
+pub(crate) fn print(line: &impl std::fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// The lines of stdin, read by a thread of its own, since a terminal or a file cannot be polled. The channel closes
+/// with the input. A line that is no UTF-8, or too long, comes as an error.
+pub(crate) fn stdin() -> mpsc::Receiver<Result<String, &'static str>> {
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        let mut input = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            match std::io::Read::take(&mut input, MAX_LINE as u64).read_until(b'\n', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let line = if line.len() == MAX_LINE && line.last() != Some(&b'\n') {
+                if input.skip_until(b'\n').is_err() {
+                    return;
+                }
+                Err("the line is too long")
+            } else {
+                String::from_utf8(line).map_err(|_| "the line is not UTF-8")
+            };
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,331 @@
+//! `floe peer`: one ICE agent as a process, with JSON lines on stdin and stdout for signaling, data and commands.
+
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use floe::agent::Policy;
+use floe::io::ComponentId;
+use floe::net::{Endpoint, Session};
+use floe::signal::{Signal, What};
+use floe::{Event, Role, State};
+
+use crate::exit::Exit;
+use crate::lines::{self, Line, Stats};
+use crate::servers::{Names, Servers};
+
+/// One ICE agent that speaks JSON lines on stdin and stdout
+///
+/// Whoever runs two of them is the signaling channel: it copies the lines of type credentials, candidate and
+/// end-of-candidates from one to the other.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Lines out: credentials, candidate, end-of-candidates, state, selected, data, error, stats
+Lines in:  credentials, candidate, end-of-candidates (the other side's), and
+           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}  {\"type\":\"close\"}
+
+Example, two machines and a pipe:
+  mkfifo f
+  floe peer --controlling <f | ssh HOST floe peer --controlled >f
+
+Exit status: 0 after close or the end of stdin, 1 after failed, 2 for a usage error")]
+pub(crate) struct Args {
+    /// Nominate: one of the two does, usually the one that calls
+    #[arg(long, conflicts_with = "controlled")]
+    controlling: bool,
+    /// Follow the other side's nomination (default)
+    #[arg(long)]
+    controlled: bool,
+    #[command(flatten)]
+    servers: Servers,
+    /// Which candidates may be used: all, or relayed ones only
+    #[arg(long, value_enum, default_value_t = PolicyArg::All)]
+    policy: PolicyArg,
+    /// Print no candidate before gathering has ended
+    #[arg(long)]
+    no_trickle: bool,
+    /// A lite agent (not supported)
+    #[arg(long)]
+    lite: bool,
+    /// Gather host candidates on this address only; may be repeated; the only way to use loopback
+    #[arg(long, value_name = "ADDR")]
+    bind: Vec<IpAddr>,
+    /// Leave IPv6 out
+    #[arg(long)]
+    no_ipv6: bool,
+    /// Gather TCP candidates too (not supported)
+    #[arg(long)]
+    tcp: bool,
+    /// Send back whatever arrives
+    #[arg(long)]
+    echo: bool,
+    /// Fail if there is no connection so many seconds after the remote credentials
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// PEM roots to trust for turns: (not supported)
+    #[arg(long, value_name = "FILE")]
+    ca: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum PolicyArg {
+    All,
+    Relay,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| *seconds > 0.0);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "not a number of seconds above 0".to_owned())
+}
+
+pub(crate) async fn run(args: Args) -> Result<(), Exit> {
+    args.servers.check()?;
+    for (asked, option) in [(args.tcp, "--tcp"), (args.lite, "--lite"), (args.ca.is_some(), "--ca")] {
+        if asked {
+            return Err(Exit::usage(format!("{option} is not supported")));
+        }
+    }
+    let mut endpoint = Endpoint::builder().addresses(args.bind.iter().copied());
+    if args.no_ipv6 {
+        endpoint = endpoint.ipv4_only();
+    }
+    let endpoint = endpoint.bind().await.map_err(Exit::failure)?;
+    let role = if args.controlling { Role::Controlling } else { Role::Controlled };
+    let policy = match args.policy {
+        PolicyArg::All => Policy::All,
+        PolicyArg::Relay => Policy::Relay,
+    };
+    let config = endpoint.config(role).policy(policy);
+    let (config, names) = args.servers.add_to(config, error).await;
+    let mut peer = Peer {
+        session: Arc::new(endpoint.open(config)),
+        names,
+        echo: args.echo,
+        held: args.no_trickle.then(Vec::new),
+        timeout: args.timeout,
+        since: None,
+        deadline: None,
+    };
+    peer.run().await
+}
+
+/// A line of type error.
+fn error(message: String) {
+    lines::print_json(&Line::Error { message });
+}
+
+struct Peer {
+    session: Arc<Session>,
+    names: Names,
+    echo: bool,
+    /// Without trickling: candidates that wait for the end of gathering.
+    held: Option<Vec<Signal>>,
+    timeout: Option<Duration>,
+    /// When the remote credentials arrived.
+    since: Option<Instant>,
+    /// When `--timeout` is over, unless it is connected by then.
+    deadline: Option<Instant>,
+}
+
+impl Peer {
+    async fn run(&mut self) -> Result<(), Exit> {
+        let mut input = lines::stdin();
+        let mut buf = vec![0; 65_536];
+        let session = self.session.clone();
+        loop {
+            let deadline = self.deadline;
+            let timeout = async move {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = session.event() => match event {
+                    Some(event) => if self.follow(event).is_break() {
+                        return Err(Exit::Told);
+                    },
+                    None => return Ok(()),
+                },
+                Ok((component, len)) = session.recv(&mut buf) => self.show_data(component, &buf[..len]).await,
+                line = input.recv() => {
+                    let ended = match line {
+                        Some(line) => self.take_line(line).await.is_break(),
+                        None => true,
+                    };
+                    if ended {
+                        session.close().await;
+                        self.show_state(State::Closed);
+                        return Ok(());
+                    }
+                }
+                () = timeout => {
+                    error("not connected in time".to_owned());
+                    self.show_state(State::Failed);
+                    session.close().await;
+                    return Err(Exit::Told);
+                }
+            }
+        }
+    }
+
+    /// Shows what happened; breaks at the end of the session.
+    fn follow(&mut self, event: Event) -> ControlFlow<()> {
+        match event {
+            Event::Signal(signal) => self.show_signal(signal),
+            Event::State(state) => {
+                if matches!(state, State::Connected | State::Completed) {
+                    self.deadline = None;
+                }
+                self.show_state(state);
+                if state == State::Failed {
+                    return ControlFlow::Break(());
+                }
+            }
+            Event::Selected { local, remote, .. } => {
+                let (local, remote) = (local.to_string(), remote.to_string());
+                lines::print_json(&Line::Selected { local, remote, ms: self.ms() });
+            }
+            Event::Server { server, base, problem } => {
+                error(format!("{} from {base}: {problem}", self.names.of(server)));
+            }
+            Event::Failed(reason) => error(reason.to_string()),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn show_signal(&mut self, signal: Signal) {
+        match (&mut self.held, &signal.what) {
+            (Some(held), What::Candidate(_)) => held.push(signal),
+            (Some(held), What::EndOfCandidates) => {
+                for held in held.drain(..) {
+                    lines::print_json(&held);
+                }
+                lines::print_json(&signal);
+            }
+            _ => lines::print_json(&signal),
+        }
+    }
+
+    fn show_state(&self, state: State) {
+        lines::print_json(&Line::State { state: state.as_str(), ms: self.ms() });
+    }
+
+    /// Milliseconds since the remote credentials arrived, to a microsecond; 0 before.
+    fn ms(&self) -> f64 {
+        let micros = self.since.map_or(0, |since| since.elapsed().as_micros());
+        micros as f64 / 1000.0
+    }
+
+    async fn show_data(&self, component: ComponentId, data: &[u8]) {
+        lines::print_json(&Line::Data { text: String::from_utf8_lossy(data) });
+        if self.echo
+            && let Err(problem) = self.session.send(component, data).await
+        {
+            error(format!("echo: {problem}"));
+        }
+    }
+
+    /// Does what a line of stdin says; breaks on `close`.
+    async fn take_line(&mut self, line: Result<String, &'static str>) -> ControlFlow<()> {
+        let line = match line {
+            Ok(line) if line.trim().is_empty() => return ControlFlow::Continue(()),
+            Ok(line) => serde_json::from_str(&line).map_err(|problem| problem.to_string()),
+            Err(problem) => Err(problem.to_owned()),
+        };
+        let line: Value = match line {
+            Ok(line) => line,
+            Err(problem) => {
+                error(format!("malformed line: {problem}"));
+                return ControlFlow::Continue(());
+            }
+        };
+        let done = match line["type"].as_str() {
+            Some("credentials" | "candidate" | "end-of-candidates") => self.take_signal(line).await,
+            Some("send") => self.send(&line).await,
+            Some("burst") => self.burst(&line),
+            Some("stats") => {
+                self.show_stats().await;
+                Ok(())
+            }
+            Some("restart") => Err("unsupported: restart".to_owned()),
+            Some("close") => return ControlFlow::Break(()),
+            // A later version's line.
+            Some(_) => Ok(()),
+            None => Err("malformed line: type: is missing".to_owned()),
+        };
+        if let Err(problem) = done {
+            error(problem);
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn take_signal(&mut self, line: Value) -> Result<(), String> {
+        let signal: Signal = serde_json::from_value(line).map_err(|problem| problem.to_string())?;
+        let first_credentials = self.since.is_none() && matches!(signal.what, What::Credentials(_));
+        let arrived = Instant::now();
+        if first_credentials {
+            self.since = Some(arrived);
+        }
+        match self.session.signal(signal).await {
+            Ok(()) if first_credentials => self.deadline = self.timeout.map(|timeout| arrived + timeout),
+            Ok(()) => {}
+            Err(problem) => {
+                if first_credentials {
+                    self.since = None;
+                }
+                return Err(problem.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&self, line: &Value) -> Result<(), String> {
+        let text = line["text"].as_str().ok_or("send: text: is not a string")?;
+        let sent = self.session.send(ComponentId::FIRST, text.as_bytes()).await;
+        sent.map_err(|problem| format!("send: {problem}"))
+    }
+
+    fn burst(&self, line: &Value) -> Result<(), String> {
+        let count = line["count"].as_u64().ok_or("burst: count: is not a number")?;
+        let size = line["size"].as_u64().ok_or("burst: size: is not a number")?;
+        let size = usize::try_from(size).ok().filter(|size| *size <= 65_535);
+        let size = size.ok_or("burst: size: is above 65535")?;
+        let session = self.session.clone();
+        tokio::spawn(async move {
+            for number in 1..=count {
+                let mut payload = format!("burst {number} ").into_bytes();
+                payload.resize(size.max(payload.len()), b'.');
+                if let Err(problem) = session.send(ComponentId::FIRST, &payload).await {
+                    error(format!("burst: datagram {number} of {count}: {problem}"));
+                    return;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    async fn show_stats(&self) {
+        let stats = self.session.stats().await;
+        lines::print_json(&Line::Stats(Stats {
+            packets_sent: stats.packets_sent,
+            bytes_sent: stats.bytes_sent,
+            packets_received: stats.agent.packets_received,
+            bytes_received: stats.agent.bytes_received,
+            packets_discarded_on_send: stats.packets_discarded_on_send,
+            packets_discarded_on_receive: stats.packets_discarded_on_receive,
+            send_errors: stats.send_errors,
+            receive_errors: stats.receive_errors,
+            datagrams_dropped: stats.agent.datagrams_dropped,
+            datagrams_unclaimed: stats.unclaimed,
+            signals_refused: stats.agent.signals_refused,
+            max_payload: self.session.max_payload(ComponentId::FIRST),
+        }));
+    }
+}

@@ -1,0 +1,96 @@
+//! The STUN and TURN servers of a command line.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use floe::Config;
+use floe::agent::ServerId;
+use floe::net::resolve;
+use floe::stun::uri::{Scheme, Uri};
+use floe::turn::TurnServer;
+
+use crate::exit::Exit;
+
+#[derive(Debug, Args)]
+pub(crate) struct Servers {
+    /// A STUN server, such as stun:203.0.113.1:3478 (RFC 7064); may be repeated
+    #[arg(long, value_name = "URI")]
+    stun: Vec<Uri>,
+    /// A TURN server, such as turn:203.0.113.1:3478?transport=udp (RFC 7065); may be repeated, each with its own
+    /// username and password
+    #[arg(long, value_name = "URI", requires = "turn_username")]
+    turn: Vec<Uri>,
+    /// The username for the TURN server before it
+    #[arg(long, value_name = "NAME", requires = "turn")]
+    turn_username: Vec<String>,
+    /// The password for the TURN server before it
+    #[arg(long, value_name = "PASSWORD", requires = "turn")]
+    turn_password: Vec<String>,
+}
+
+/// The names of an agent's servers, by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Names(Vec<String>);
+
+impl Names {
+    pub(crate) fn of(&self, server: ServerId) -> &str {
+        self.0.get(usize::from(server.0)).map_or("a server", String::as_str)
+    }
+}
+
+impl Servers {
+    /// What can be told without asking anybody.
+    pub(crate) fn check(&self) -> Result<(), Exit> {
+        let counts = [self.turn_username.len(), self.turn_password.len()];
+        if counts != [self.turn.len(); 2] {
+            return Err(Exit::usage("each --turn needs one --turn-username and one --turn-password"));
+        }
+        if let Some(uri) = self.stun.iter().find(|uri| uri.scheme != Scheme::Stun) {
+            return Err(Exit::usage(format!("--stun {uri}: only stun: is supported")));
+        }
+        let plain =
+            |uri: &&Uri| uri.scheme == Scheme::Turn && uri.transport != Some(floe::io::Transport::Tcp);
+        match self.turn.iter().find(|uri| !plain(uri)) {
+            Some(uri) => Err(Exit::usage(format!("--turn {uri}: only turn: over UDP is supported"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the servers to an agent, each name with one address of each family. A name without an address is told
+    /// to `complain` and left out.
+    pub(crate) async fn add_to(
+        &self,
+        mut config: Config,
+        mut complain: impl FnMut(String),
+    ) -> (Config, Names) {
+        let mut names = Vec::new();
+        for uri in &self.stun {
+            for addr in addresses(uri, &mut complain).await {
+                config = config.stun_server(addr);
+                names.push(uri.to_string());
+            }
+        }
+        let credentials = self.turn_username.iter().zip(&self.turn_password);
+        for (uri, (username, password)) in self.turn.iter().zip(credentials) {
+            for addr in addresses(uri, &mut complain).await {
+                config = config.turn_server(TurnServer::new(addr, username, password));
+                names.push(uri.to_string());
+            }
+        }
+        (config, Names(names))
+    }
+}
+
+async fn addresses(uri: &Uri, complain: &mut impl FnMut(String)) -> Vec<SocketAddr> {
+    match resolve(uri).await {
+        Ok(addrs) => {
+            let first = |v4| addrs.iter().find(|addr| addr.is_ipv4() == v4).copied();
+            [first(true), first(false)].into_iter().flatten().collect()
+        }
+        Err(error) => {
+            complain(format!("{uri}: {error}"));
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The server's answers, and what follows from them.
+
+use super::client::Client;
+use super::event::{Event, Received};
+use super::lease::RETRY;
+use super::problem::Problem;
+use super::request::Purpose;
+use crate::stun::wire::{Class, attr};
+use crate::stun::{Attributes, Message, TransactionId, code};
+use crate::time::Instant;
+
+/// The attributes that a response may have and that must be understood (RFC 8489 §6.3.3, §6.3.4). Those that are
+/// known but not expected are ignored.
+const KNOWN: [u16; 17] = [
+    attr::MAPPED_ADDRESS,
+    attr::USERNAME,
+    attr::ERROR_CODE,
+    attr::UNKNOWN_ATTRIBUTES,
+    attr::CHANNEL_NUMBER,
+    attr::LIFETIME,
+    attr::XOR_PEER_ADDRESS,
+    attr::REALM,
+    attr::NONCE,
+    attr::XOR_RELAYED_ADDRESS,
+    attr::REQUESTED_ADDRESS_FAMILY,
+    attr::EVEN_PORT,
+    attr::REQUESTED_TRANSPORT,
+    attr::DONT_FRAGMENT,
+    attr::USERHASH,
+    attr::XOR_MAPPED_ADDRESS,
+    attr::RESERVATION_TOKEN,
+];
+
+impl Client {
+    pub(super) fn handle_answer(&mut self, now: Instant, message: Message<'_>) -> Received<'static> {
+        let id = message.transaction_id();
+        let Some(purpose) = self.requests.find(id) else { return Received::Unclaimed };
+        if message.method() != purpose.method() {
+            return Received::Consumed;
+        }
+        let plain = message.plain();
+        let challenge = plain.attributes().error_code().map(|error| error.code);
+        match challenge.filter(|_| message.class() == Class::Error) {
+            Some(code @ (code::UNAUTHENTICATED | code::STALE_NONCE)) => {
+                self.follow_challenge(now, id, purpose, code, &plain.attributes());
+            }
+            _ => match self.authentication.verify(message) {
+                Some(verified) => {
+                    let since = self.requests.end(id).map_or(now, |ended| ended.started);
+                    match problem_of(message.class(), &verified.attributes()) {
+                        None => self.succeed(now, since, purpose, &verified.attributes()),
+                        Some(problem) => self.fail(now, purpose, problem),
+                    }
+                }
+                None => self.requests.doubt(id),
+            },
+        }
+        self.begin_unpaced(now);
+        Received::Consumed
+    }
+
+    /// A challenge that is met changes the credential, so that every open transaction begins anew.
+    fn follow_challenge(
+        &mut self,
+        now: Instant,
+        id: TransactionId,
+        purpose: Purpose,
+        code: u16,
+        attributes: &Attributes<'_>,
+    ) {
+        self.requests.end(id);
+        match self.authentication.challenge(code, attributes) {
+            Ok(()) => {
+                let others = self.requests.take();
+                for purpose in std::iter::once(purpose).chain(others) {
+                    self.begin_anew(now, purpose);
+                }
+            }
+            Err(problem) => self.fail(now, purpose, problem),
+        }
+    }
+
+    fn begin_anew(&mut self, now: Instant, purpose: Purpose) {
+        match purpose {
+            Purpose::Allocate => self.allocation.again(),
+            Purpose::Refresh => self.allocation.renew_at(now),
+            Purpose::Delete => self.delete(now),
+            Purpose::Permit(batch) => self.permissions.again(batch, now),
+            Purpose::Bind(number) => self.channels.again(number, now),
+        }
+    }
+
+    fn succeed(&mut self, now: Instant, since: Instant, purpose: Purpose, attributes: &Attributes<'_>) {
+        match purpose {
+            // It was closed meanwhile.
+            Purpose::Allocate if self.allocation.is_over() => self.delete(now),
+            Purpose::Allocate => match self.allocation.granted(since, attributes) {
+                Ok((relayed, mapped, lifetime)) => self.say(Event::Allocated { relayed, mapped, lifetime }),
+                Err(problem) => {
+                    self.say(Event::Problem(problem));
+                    self.allocation.close();
+                    self.delete(now);
+                }
+            },
+            Purpose::Refresh => self.allocation.refreshed(since, now, attributes),
+            Purpose::Delete => self.allocation.end(),
+            Purpose::Permit(batch) => {
+                for peer in self.permissions.granted(batch, since) {
+                    self.say(Event::PermissionGranted { peer });
+                }
+            }
+            Purpose::Bind(number) => {
+                let Some((peer, new)) = self.channels.bound(number, since) else { return };
+                let id = self.requests.id();
+                if self.permissions.bound(peer.ip(), since, id) {
+                    self.say(Event::PermissionGranted { peer: peer.ip() });
+                }
+                if new {
+                    self.say(Event::ChannelBound { peer, number });
+                }
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, now: Instant, purpose: Purpose, problem: Problem) {
+        match purpose {
+            Purpose::Allocate => {
+                self.say(Event::Problem(problem));
+                self.allocation.end();
+            }
+            Purpose::Delete => self.allocation.end(),
+            // RFC 8656 §5: 437 to anything but an Allocate means that the allocation is gone.
+            _ if problem.has_code(code::ALLOCATION_MISMATCH) => self.lose(),
+            // Nothing can be asked for any more, so it would end soon.
+            _ if problem == Problem::Unauthorized => {
+                self.say(Event::Problem(problem));
+                self.lose();
+            }
+            Purpose::Refresh => self.allocation.renew_at(now + RETRY),
+            Purpose::Permit(batch) => {
+                for peer in self.permissions.failed(batch, now, &problem) {
+                    self.say(Event::PermissionRefused { peer, problem: problem.clone() });
+                }
+            }
+            // RFC 8656 §12.3: server and client disagree on what is bound. The allocation is given up.
+            Purpose::Bind(_) if problem.has_code(code::BAD_REQUEST) => {
+                self.say(Event::Problem(problem));
+                self.say(Event::Lost);
+                self.allocation.close();
+                self.delete(now);
+            }
+            Purpose::Bind(number) => {
+                if let Some(peer) = self.channels.failed(number, now, &problem) {
+                    self.say(Event::ChannelLost { peer });
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong with an authentic answer.
+fn problem_of(class: Class, attributes: &Attributes<'_>) -> Option<Problem> {
+    if attributes.unknown_required(&KNOWN).next().is_some() {
+        return Some(Problem::Unsupported("an attribute"));
+    }
+    if class == Class::Success {
+        return None;
+    }
+    Some(attributes.error_code().map_or(Problem::Incomplete("an ERROR-CODE"), Problem::from))
+}
