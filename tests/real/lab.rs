@@ -163,6 +163,7 @@ impl Lab {
         lab.ip("pub", "link set segment up");
         lab.namespace("server");
         lab.plug("server", &SERVER.concat());
+        lab.give_default_route("server");
         for (side, nat) in (1..).zip(nats) {
             lab.side(side, nat, loss_percent);
         }
@@ -202,6 +203,15 @@ impl Lab {
             self.ip(short, &format!("addr add {addr}/{bits} dev out {flags}"));
         }
         self.ip(short, "link set out up");
+    }
+
+    /// As on the Internet, packets to an address that nobody has leave and are never seen again. Without a route coturn
+    /// gives up a whole allocation at the first packet to a private address.
+    fn give_default_route(&self, short: &str) {
+        self.ip(short, "link add void type bridge");
+        self.ip(short, "link set void arp off up");
+        self.ip(short, "route add default dev void");
+        self.ip(short, "-6 route add default dev void");
     }
 
     fn side(&mut self, side: u8, nat: Nat, loss_percent: u8) {
