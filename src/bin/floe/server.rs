@@ -54,7 +54,8 @@ fn user(text: &str) -> Result<(String, String), String> {
 }
 
 fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let bounds = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+    let bounds =
+        text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
     match bounds {
         Some((first, last)) if (1024..=last).contains(&first) => Ok(first..=last),
         _ => Err("is not two ports from 1024 on, such as 50000-50999".to_owned()),

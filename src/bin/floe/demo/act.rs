@@ -95,13 +95,18 @@ impl Act {
         print(&format!("\nselected  alice {local} {local_addr}  ↔  bob {remote} {remote_addr}"));
         if let (Some(first), Some(second)) = (alice.usable, bob.usable) {
             let (first, second) = (ms(first), ms(second));
-            print(&format!("usable    alice after {first}, bob after {second}; nominated after {}", ms(completed)));
+            print(&format!(
+                "usable    alice after {first}, bob after {second}; nominated after {}",
+                ms(completed)
+            ));
         }
         for side in [alice, bob] {
             let kinds = side.selected.as_ref().map(|selected| selected.each_ref().map(|(kind, _)| *kind));
             if kinds != Some(self.kinds) {
                 let (title, name, wanted) = (self.title, side.name, self.kinds);
-                return Err(Exit::failure(format!("{title}: {name} selected {kinds:?} instead of {wanted:?}")));
+                return Err(Exit::failure(format!(
+                    "{title}: {name} selected {kinds:?} instead of {wanted:?}"
+                )));
             }
         }
         Ok(())
@@ -161,7 +166,8 @@ async fn exchange(alice: &Session, bob: &Session) -> Result<(), Exit> {
             payload.resize(SIZE, number as u8);
             from.send(ComponentId::FIRST, &payload).await.map_err(Exit::failure)?;
             let received = tokio::time::timeout(PATIENCE, to.recv(&mut buf)).await;
-            let received = received.map_err(|_| Exit::failure(format!("datagram {number} of {name} is lost")))?;
+            let received =
+                received.map_err(|_| Exit::failure(format!("datagram {number} of {name} is lost")))?;
             let (_, len) = received.map_err(Exit::failure)?;
             if buf.get(..len) != Some(&payload[..]) {
                 return Err(Exit::failure(format!("datagram {number} of {name} is damaged")));

@@ -144,8 +144,12 @@ pub(super) fn show_pair(pair: &Pair) -> Result<(), Exit> {
 /// Every kind with every kind.
 pub(super) fn show_matrix() -> Result<(), Exit> {
     heading("4  Behind simulated NATs of every kind");
-    print(&"How two agents meet, and after how many milliseconds of virtual time both can send. Signals and datagrams");
-    print(&"take time as on the Internet; rows are the controlling side. `--nat A,B` shows one pair in detail.\n");
+    print(
+        &"How two agents meet, and after how many milliseconds of virtual time both can send. Signals and datagrams",
+    );
+    print(
+        &"take time as on the Internet; rows are the controlling side. `--nat A,B` shows one pair in detail.\n",
+    );
     let row = |name: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("{cell:>12}")).collect();
         print(&format!("{name:<19}{cells}").trim_end());
