@@ -9,8 +9,12 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use floe::agent::Policy;
+use floe::io::{ComponentId, Datagram, Socket, SocketId};
+use floe::signal::Signal;
 use floe::turn::data::{Framing, HEADROOM, TAILROOM, wrap};
 use floe::turn::{Client, Event, Input, Output, Problem, Received, TurnServer};
+use floe::{Agent, Config, Role, State, agent};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -116,7 +120,9 @@ fn run(sides: &mut [&mut Side], done: impl Fn(&[&mut Side]) -> bool) {
             "{:?}",
             sides.iter().map(|side| &side.events).collect::<Vec<_>>()
         );
-        sides.iter_mut().for_each(|side| side.turn());
+        for side in sides.iter_mut() {
+            side.turn();
+        }
     }
 }
 
@@ -164,4 +170,89 @@ fn coturn_rejects_a_wrong_password() {
     let mut side = Side::new(&server, "wrong", 3);
     run(&mut [&mut side], |sides| !sides[0].events.is_empty());
     assert_eq!(side.events, [Event::Problem(Problem::Unauthorized)]);
+}
+
+/// An agent that may only use its relay.
+struct Hidden {
+    agent: Agent,
+    socket: UdpSocket,
+    signals: Vec<Signal>,
+    log: Vec<String>,
+    heard: Vec<Vec<u8>>,
+}
+
+impl Hidden {
+    fn new(server: &Coturn, role: Role, seed: u8) -> Self {
+        let socket = UdpSocket::bind((server.1.ip(), 0)).expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
+        let turn = TurnServer::new(server.1, "ann", "correct horse");
+        let config = Config::new(role, [seed; 32]).policy(Policy::Relay).turn_server(turn);
+        let now = Instant::now();
+        let mut agent = Agent::new(config, now);
+        let local = socket.local_addr().expect("its address");
+        agent.add_socket(now, SocketId(0), Socket::udp(local)).expect("a base");
+        agent.end_of_sockets(now);
+        Self { agent, socket, signals: Vec::new(), log: Vec::new(), heard: Vec::new() }
+    }
+
+    fn turn(&mut self, from_peer: &mut Vec<Signal>) {
+        for signal in from_peer.drain(..) {
+            self.agent.handle_signal(Instant::now(), signal).expect("a good signal");
+        }
+        let _ = self.agent.handle_input(Instant::now(), agent::Input::Timeout);
+        self.drain();
+        let mut buf = [0; 2048];
+        if let Ok((len, source)) = self.socket.recv_from(&mut buf) {
+            let local = self.socket.local_addr().expect("its address").ip();
+            let datagram = Datagram { socket: SocketId(0), local, source, ecn: None, payload: &buf[..len] };
+            let received = self.agent.handle_input(Instant::now(), agent::Input::Datagram(datagram));
+            if let agent::Received::Data { payload, .. } = received {
+                self.heard.push(payload.to_vec());
+            }
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        let mut buf = [0; 1500];
+        loop {
+            match self.agent.poll_output(&mut buf) {
+                agent::Output::Transmit(to) => {
+                    self.socket.send_to(to.payload, to.destination).expect("loopback");
+                }
+                agent::Output::Event(agent::Event::Signal(signal)) => self.signals.push(signal),
+                agent::Output::Event(event) => self.log.push(format!("{event:?}")),
+                _ => return,
+            }
+        }
+    }
+
+    /// Four bytes before the payload are ChannelData's.
+    fn has_channel(&self) -> bool {
+        self.agent.path(ComponentId::FIRST).is_some_and(|path| path.overhead() == 4)
+    }
+}
+
+#[test]
+#[ignore = "needs coturn"]
+fn agents_that_may_only_use_relays_connect_and_get_a_channel() {
+    let server = Coturn::start("127.0.0.1");
+    let mut a = Hidden::new(&server, Role::Controlling, 1);
+    let mut b = Hidden::new(&server, Role::Controlled, 2);
+    let start = Instant::now();
+    while !(a.has_channel() && b.has_channel() && a.agent.state() == State::Completed) {
+        assert!(start.elapsed() < PATIENCE, "{:#?} {:#?}", a.log, b.log);
+        a.turn(&mut b.signals);
+        b.turn(&mut a.signals);
+    }
+    let mut buf = [0; 100];
+    buf[HEADROOM..HEADROOM + 5].copy_from_slice(b"hello");
+    let path = a.agent.path(ComponentId::FIRST).expect("a path");
+    let transmit = path.wrap(&mut buf, 5);
+    a.socket.send_to(transmit.payload, transmit.destination).expect("loopback");
+    while b.heard.is_empty() {
+        assert!(start.elapsed() < PATIENCE, "{:#?} {:#?}", a.log, b.log);
+        b.turn(&mut a.signals);
+    }
+    assert_eq!(b.heard, [b"hello"]);
 }

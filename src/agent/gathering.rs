@@ -143,8 +143,13 @@ impl Agent {
 
     fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: SocketAddr) {
         let Some(base) = self.bases.get(id).copied() else { return };
-        // Without a NAT a host candidate says the same, unless it is not signalled (RFC 8828 §5.2).
-        let told = |kind| kind != CandidateType::Host || self.config.policy == Policy::All;
+        // Without a NAT a host candidate says the same, unless it is not signalled (RFC 8828 §5.2). What the peer's
+        // answer told before the server did was not signalled either.
+        let told = |kind| match kind {
+            CandidateType::Host => self.config.policy == Policy::All,
+            CandidateType::ServerReflexive | CandidateType::Relayed => true,
+            CandidateType::PeerReflexive => false,
+        };
         if self.config.policy == Policy::Relay || self.checks.is_redundant(id, mapped, told) {
             return;
         }

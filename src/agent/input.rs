@@ -41,7 +41,10 @@ impl Agent {
         };
         self.follow_relay(now, relay);
         match received {
-            turn::Received::Consumed => Received::Consumed,
+            turn::Received::Consumed => {
+                self.record_received(now, base, datagram.source, datagram.payload);
+                Received::Consumed
+            }
             // The same server may be asked as a STUN server, and may host the peer's relay.
             turn::Received::Unclaimed => self.handle_payload(now, base, datagram.source, datagram.payload),
             turn::Received::Data { peer, payload } => {

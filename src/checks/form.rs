@@ -44,9 +44,17 @@ impl ChecklistSet {
     }
 
     /// Adds a reflexive candidate. It forms no pairs: in them it would be replaced by its base (RFC 8445
-    /// §6.1.2.4).
+    /// §6.1.2.4). Where a check was faster than the server, it takes the place of the peer-reflexive candidate.
     pub fn add_reflexive(&mut self, base: BaseId, component: ComponentId, candidate: Candidate) {
-        self.add_local(base, component, candidate);
+        let twin = |local: &&mut Local| {
+            local.base == base
+                && local.candidate.kind == CandidateType::PeerReflexive
+                && local.candidate.address == candidate.address
+        };
+        match self.locals.iter_mut().find(twin) {
+            Some(local) => local.candidate = candidate,
+            None => drop(self.add_local(base, component, candidate)),
+        }
     }
 
     /// Whether a candidate of this address and base is among those of the types that `told` (RFC 8445 §5.1.3, RFC 8838

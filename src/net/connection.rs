@@ -118,7 +118,7 @@ impl Connection {
         self.handle.stats().await
     }
 
-    /// A copy of the records kept so far, for a [ladder](crate::trace::ladder::Ladder); empty unless
+    /// A copy of the records kept so far, for a [`Ladder`](crate::trace::Ladder); empty unless
     /// [`Config::trace`](crate::agent::Config::trace) asked for them.
     pub async fn trace(&self) -> Trace {
         self.handle.trace().await

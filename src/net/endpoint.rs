@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
-use crate::agent::{Agent, Config, Event, Reason, Role};
+use crate::agent::{Agent, Config, Event, Policy, Reason, Role};
 use crate::io::{ComponentId, Socket, SocketId};
 
 use super::clock;
@@ -24,7 +24,7 @@ use super::route::Outlet;
 use super::seed::seed;
 use super::session::Session;
 use super::signaling::Signaling;
-use super::udp::UdpSocket;
+use super::udp::{Source, UdpSocket};
 
 /// Events that may wait for the application.
 const EVENTS: usize = 256;
@@ -86,32 +86,32 @@ impl Builder {
     /// socket could not be bound.
     #[expect(clippy::unused_async, reason = "it needs the runtime, and may come to wait for the system")]
     pub async fn bind(self) -> io::Result<Endpoint> {
-        let locals = self.locals()?;
+        let locals = self.locals(Source::Bound)?;
         if locals.is_empty() {
             let problem = "no interface has an address for host candidates";
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, problem));
         }
         if !self.addresses.is_empty() {
             for local in locals {
-                self.bind_socket(local)?;
+                self.bind_socket(local, Source::Bound)?;
             }
         }
         Ok(Endpoint { settings: self, pacer: Arc::default(), next: AtomicU64::new(0) })
     }
 
     /// The addresses to use now: interfaces come and go.
-    fn locals(&self) -> io::Result<Vec<Local>> {
-        let mut locals = if self.addresses.is_empty() {
-            interfaces::gather()?
-        } else {
-            interfaces::named(&self.addresses)
+    fn locals(&self, source: Source) -> io::Result<Vec<Local>> {
+        let mut locals = match (self.addresses.is_empty(), source) {
+            (false, _) => interfaces::named(&self.addresses),
+            (true, Source::Bound) => interfaces::gather()?,
+            (true, Source::Routed) => interfaces::routed(),
         };
         locals.retain(|local| self.families == Families::Both || local.addr.is_ipv4());
         Ok(locals)
     }
 
-    fn bind_socket(&self, local: Local) -> io::Result<UdpSocket> {
-        UdpSocket::bind(local.addr, self.ports.as_ref(), local.mtu)
+    fn bind_socket(&self, local: Local, source: Source) -> io::Result<UdpSocket> {
+        UdpSocket::bind(local.addr, source, self.ports.as_ref(), local.mtu)
     }
 }
 
@@ -180,10 +180,14 @@ impl Endpoint {
         let span = tracing::debug_span!("session", number = self.next.fetch_add(1, Ordering::Relaxed));
         let _entered = span.enter();
         let components = config.component_ids();
+        let source = match config.policy {
+            Policy::DefaultRouteOnly => Source::Routed,
+            _ => Source::Bound,
+        };
         let mut agent = Agent::new(config, clock::now());
         let mut ports = Vec::new();
         for component in &components {
-            self.add_sockets(&mut agent, *component, &mut ports);
+            self.add_sockets(&mut agent, *component, source, &mut ports);
         }
         agent.end_of_sockets(clock::now());
 
@@ -215,13 +219,19 @@ impl Endpoint {
     }
 
     /// One socket for each address, best first: the agent numbers their preferences as they come.
-    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, ports: &mut Vec<Option<Port>>) {
-        let locals = self.settings.locals().unwrap_or_else(|error| {
+    fn add_sockets(
+        &self,
+        agent: &mut Agent,
+        component: ComponentId,
+        source: Source,
+        ports: &mut Vec<Option<Port>>,
+    ) {
+        let locals = self.settings.locals(source).unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces cannot be listed");
             Vec::new()
         });
         for local in locals {
-            let socket = match self.settings.bind_socket(local) {
+            let socket = match self.settings.bind_socket(local, source) {
                 Ok(socket) => socket,
                 Err(error) => {
                     tracing::warn!(%error, address = %local.addr.ip(), "address left out");

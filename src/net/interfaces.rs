@@ -1,7 +1,7 @@
 //! The addresses of this host that make host candidates (RFC 8445 §5.1.1.1), in the order of their preference.
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use getifaddrs::InterfaceFlags;
 
@@ -48,6 +48,23 @@ pub(super) fn gather() -> io::Result<Vec<Local>> {
     let mut ranked: Vec<_> = local_preferences(&pairs).into_iter().zip(listed).collect();
     ranked.sort_by_key(|(preference, _)| std::cmp::Reverse(*preference));
     Ok(ranked.into_iter().map(|(_, one)| local(&one)).collect())
+}
+
+/// The addresses that the kernel would send from to the Internet, one of each family that has a route there (RFC 8828
+/// §6.2). Connecting a UDP socket asks for the route and sends nothing.
+pub(super) fn routed() -> Vec<Local> {
+    let everywhere: [(SocketAddr, SocketAddr); 2] = [
+        ((Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into()),
+        ((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(192, 0, 2, 1), 9).into()),
+    ];
+    let source = |(any, somewhere): (SocketAddr, SocketAddr)| -> io::Result<IpAddr> {
+        let socket = std::net::UdpSocket::bind(any)?;
+        socket.connect(somewhere)?;
+        Ok(socket.local_addr()?.ip())
+    };
+    // A family without a route is none to send over.
+    let ips: Vec<_> = everywhere.into_iter().filter_map(|one| source(one).ok()).collect();
+    named(&ips).into_iter().filter(|local| is_gatherable(local.addr.ip())).collect()
 }
 
 /// The addresses that the caller names, in the caller's order. An address that no interface has is kept: binding

@@ -32,7 +32,7 @@ use super::clock::{self, Alarm};
 use super::interfaces;
 use super::readiness::{Readiness, Token};
 use super::seed::seed;
-use super::udp::UdpSocket;
+use super::udp::{Source, UdpSocket};
 
 /// Answers are never longer than the least MTU.
 const OUTPUT: usize = 1280;
@@ -206,7 +206,7 @@ impl Driver {
 
     fn bind(&mut self, addr: SocketAddr) -> io::Result<(SocketId, SocketAddr)> {
         let mtu = *self.mtus.entry(addr.ip()).or_insert_with(|| interfaces::mtu(addr.ip()));
-        let socket = UdpSocket::bind(addr, None, mtu)?;
+        let socket = UdpSocket::bind(addr, Source::Bound, None, mtu)?;
         let local = socket.local();
         let id = SocketId(self.next_id);
         self.next_id += 1;

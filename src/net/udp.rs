@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
@@ -34,6 +34,16 @@ thread_local! {
     static RECEIVED: RefCell<Vec<u8>> = RefCell::new(vec![0; BATCH * ROOM]);
 }
 
+/// Who chooses the address that datagrams leave from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The socket is bound to it.
+    Bound,
+    /// The kernel, by its routes: the socket is bound to the wildcard address, and what arrives counts as sent to the
+    /// base (RFC 8828 §6.1).
+    Routed,
+}
+
 /// A bound, non-blocking UDP socket that never fragments, where the platform can promise that.
 #[derive(Debug)]
 pub(super) struct UdpSocket {
@@ -45,13 +55,14 @@ pub(super) struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds a socket to `local`. With port 0 and a range, to some free port of that range.
+    /// Binds a socket for the base `local`. With port 0 and a range, to some free port of that range.
     pub(super) fn bind(
         local: SocketAddr,
+        source: Source,
         ports: Option<&RangeInclusive<u16>>,
         mtu: usize,
     ) -> io::Result<Self> {
-        let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, mtu) };
+        let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, source, mtu) };
         if ports.is_empty() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no port is in {ports:?}")));
         }
@@ -63,7 +74,7 @@ impl UdpSocket {
             let port = *ports.start() + ((first + step) % count) as u16;
             let mut local = local;
             local.set_port(port);
-            match Self::bind_one(local, mtu) {
+            match Self::bind_one(local, source, mtu) {
                 Ok(socket) => return Ok(socket),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
                 Err(error) => return Err(error),
@@ -72,7 +83,7 @@ impl UdpSocket {
         Err(last)
     }
 
-    fn bind_one(local: SocketAddr, mtu: usize) -> io::Result<Self> {
+    fn bind_one(mut local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         if local.is_ipv6() {
             // One family a socket: addresses never come IPv4-mapped.
@@ -82,14 +93,19 @@ impl UdpSocket {
         // Advice only: a kernel that refuses keeps its default.
         let _ = socket.set_recv_buffer_size(KERNEL_BUFFER);
         let _ = socket.set_send_buffer_size(KERNEL_BUFFER);
-        socket.bind(&local.into())?;
+        let bound = match (source, local) {
+            (Source::Bound, local) => local,
+            (Source::Routed, SocketAddr::V4(_)) => (Ipv4Addr::UNSPECIFIED, local.port()).into(),
+            (Source::Routed, SocketAddr::V6(_)) => (Ipv6Addr::UNSPECIFIED, local.port()).into(),
+        };
+        socket.bind(&bound.into())?;
         let state = UdpSocketState::new((&socket).into())?;
         let io = tokio::net::UdpSocket::from_std(socket.into())?;
-        let local = io.local_addr()?;
+        local.set_port(io.local_addr()?.port());
         Ok(Self { io, state, local, mtu: AtomicUsize::new(mtu) })
     }
 
-    /// The address it is bound to.
+    /// The base that it serves.
     pub(super) fn local(&self) -> SocketAddr {
         self.local
     }
@@ -107,8 +123,8 @@ impl UdpSocket {
             ecn: transmit.ecn.map(to_codepoint),
             contents: transmit.payload,
             segment_size: transmit.segment_size,
-            // A socket on a concrete address sends from there.
-            src_ip: self.local.ip().is_unspecified().then_some(transmit.local),
+            // The socket is bound to its source, or the kernel chooses it.
+            src_ip: None,
         };
         let attempt = || self.state.try_send((&self.io).into(), &transmission);
         // The kernel is asked first: the reactor does not know yet that a new socket is writable. Only what is
@@ -203,16 +219,11 @@ impl UdpSocket {
     fn datagram<'a>(&self, id: SocketId, meta: &RecvMeta, payload: &'a [u8]) -> Datagram<'a> {
         Datagram {
             socket: id,
-            local: self.receiving_ip(meta.dst_ip),
+            local: self.local.ip(),
             source: normalise(meta.addr, self.local),
             ecn: meta.ecn.map(from_codepoint),
             payload,
         }
-    }
-
-    fn receiving_ip(&self, told: Option<IpAddr>) -> IpAddr {
-        let bound = self.local.ip();
-        if bound.is_unspecified() { told.map_or(bound, |ip| ip.to_canonical()) } else { bound }
     }
 }
 
@@ -287,26 +298,38 @@ mod tests {
     #[tokio::test]
     async fn a_port_range_is_kept_and_used_up() {
         // The first socket finds a free port, the range is that one.
-        let free = UdpSocket::bind(addr("127.0.0.1:0"), None, 1500).unwrap();
+        let free = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, None, 1500).unwrap();
         let port = free.local().port();
-        let taken = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(port..=port)), 1500);
+        let taken = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(port..=port)), 1500);
         assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(free);
-        let socket = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(port..=port)), 1500).unwrap();
+        let socket = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(port..=port)), 1500).unwrap();
         assert_eq!(socket.local().port(), port);
         #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
-        let none = UdpSocket::bind(addr("127.0.0.1:0"), Some(&(9..=8)), 1500);
+        let none = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(9..=8)), 1500);
         assert_eq!(none.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn the_kernel_refuses_what_would_be_fragmented() {
-        let socket = UdpSocket::bind(addr("127.0.0.1:0"), None, 65_536).unwrap();
-        let bytes = vec![0; 65_508];
-        let transmit = Transmit::new(SocketId(0), socket.local().ip(), socket.local(), &bytes);
-        let error = socket.try_send(&transmit).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<TooLarge>());
-        assert_eq!(inside, Some(&TooLarge { len: 65_508, limit: 65_507 }));
+        // Linux's loopback interface has an MTU of 65536: for IPv4 the length field is the limit, for IPv6 the MTU.
+        for (base, len, limit) in [("127.0.0.1:0", 65_508, 65_507), ("[::1]:0", 65_489, 65_488)] {
+            let Ok(socket) = UdpSocket::bind(addr(base), Source::Bound, None, 65_536) else { continue };
+            let bytes = vec![0; len];
+            let send = |len: usize| {
+                socket.try_send(&Transmit::new(
+                    SocketId(0),
+                    socket.local().ip(),
+                    socket.local(),
+                    &bytes[..len],
+                ))
+            };
+            let error = send(len).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            let inside = error.get_ref().and_then(|inside| inside.downcast_ref::<TooLarge>());
+            assert_eq!(inside, Some(&TooLarge { len, limit }));
+            send(limit).unwrap();
+        }
     }
 }

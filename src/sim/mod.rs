@@ -33,7 +33,9 @@ mod observe;
 mod oracle;
 mod packet;
 mod serving;
+mod setting;
 mod topology;
+mod wire;
 mod world;
 
 pub use link::{Link, Udp};

@@ -7,11 +7,13 @@ use super::link::Link;
 use super::nat::{Gateway, Nat, NatId};
 use super::packet::{Arrival, Fate, Packet, Packets};
 use super::serving::Serving;
-use crate::agent::{Agent, Event, Input, Output, Received};
-use crate::io::{Datagram, SocketId, Transmit};
+use crate::agent::{Agent, Config, Event, Input, Output, Received};
+use crate::io::{ComponentId, Datagram, Socket, SocketId, Transmit};
 use crate::signal::Signal;
 use crate::time::{Duration, Instant};
 
+/// Ports of agents' sockets count from here on each host.
+const FIRST_PORT: u16 = 50_000;
 /// The largest datagram that a node is asked to write.
 pub(super) const BUFFER: usize = 1500;
 
@@ -134,6 +136,35 @@ pub(super) enum Program {
 pub(super) struct Endpoint {
     pub(super) agent: Agent,
     pub(super) events: Vec<(Duration, Event)>,
+    components: Vec<u16>,
+    /// Sockets so far: no id and no port is used twice.
+    opened: u16,
+}
+
+impl Endpoint {
+    pub(super) fn new(config: Config, now: Instant) -> Self {
+        let components = config.components.clone();
+        Self { agent: Agent::new(config, now), events: Vec::new(), components, opened: 0 }
+    }
+
+    /// Opens a socket on this address for each component.
+    pub(super) fn open(&mut self, now: Instant, ip: IpAddr) -> Sockets {
+        let mut sockets = Sockets::new();
+        for (stream, count) in (0..).zip(&self.components) {
+            for component in 1..=*count {
+                let (socket, local) =
+                    (SocketId(self.opened.into()), SocketAddr::new(ip, FIRST_PORT + self.opened));
+                let component = ComponentId { stream, component };
+                let added = self.agent.add_socket(now, socket, Socket::Udp { local, component });
+                // An agent that is over, or has too many, goes without it.
+                if added.is_ok() {
+                    self.opened += 1;
+                    sockets.push((socket, local));
+                }
+            }
+        }
+        sockets
+    }
 }
 
 impl Node {

@@ -68,7 +68,9 @@ impl World {
         let mut buf = vec![0; Path::HEADROOM + data.len() + Path::TAILROOM];
         buf[Path::HEADROOM..Path::HEADROOM + data.len()].copy_from_slice(data);
         let packets = self.nodes[host.0].packets_of(&path.wrap(&mut buf, data.len()));
-        packets.into_iter().for_each(|packet| self.send_packet(host, packet));
+        for packet in packets {
+            self.send_packet(host, packet);
+        }
     }
 
     /// What a host has received: data of the peer on an agent, every datagram on a host without a program.
@@ -91,14 +93,13 @@ impl World {
         self.topology.addresses(host).collect()
     }
 
-    /// The NAT that the first address of a host stands behind.
-    pub fn nat_of(&self, host: HostId) -> Option<NatId> {
-        let ip = self.topology.addresses(host).next()?;
+    /// The NAT that this address of a host stands behind.
+    pub fn gateway(&self, host: HostId, ip: IpAddr) -> Option<NatId> {
         self.topology.gateway(host, ip)
     }
 
     /// The address of a NAT in the network outside.
     pub fn external(&self, nat: NatId) -> IpAddr {
-        self.topology.nat(nat).0.external().into()
+        self.topology.nat(nat).0.external()
     }
 }

@@ -84,10 +84,7 @@ pub(super) struct Topology {
 impl Topology {
     pub(super) fn add_nat(&mut self, outer: Network, nat: Nat) -> NatId {
         let id = NatId(self.nats.len());
-        let IpAddr::V4(external) = self.free_address(outer, Family::V4) else {
-            unreachable!("asked for IPv4")
-        };
-        self.owners.insert((outer, external.into()), Owner::Nat(id));
+        let external = self.settle(outer, Family::V4, None, Owner::Nat(id));
         let edge = Edge::new(outer, nat.link.clone());
         self.nats.push((Table::new(nat, external), edge));
         id
@@ -100,21 +97,25 @@ impl Topology {
             Gateway::New(nat) => self.add_nat(Network::INTERNET, nat).inside(),
             Gateway::Behind(nat) => nat.inside(),
         };
+        let ip = self.settle(network, interface.family, interface.address, Owner::Host(host));
         let default = if network == Network::INTERNET { Link::wan() } else { Link::lan() };
-        // What no NAT translates is an address of the outer network too.
-        let mut home = network;
-        while let Some(nat) = home.gateway().filter(|nat| !self.translates(*nat, interface.family)) {
-            home = self.nats[nat.0].1.network;
-        }
-        let ip = interface.address.unwrap_or_else(|| self.free_address(home, interface.family));
-        self.claim(network, ip, Owner::Host(host));
-        let mut at = network;
-        while at != home {
-            let Some(nat) = at.gateway() else { break };
-            at = self.nats[nat.0].1.network;
-            self.claim(at, ip, Owner::Nat(nat));
-        }
         self.interfaces.insert((host, ip), Edge::new(network, interface.link.unwrap_or(default)));
+        ip
+    }
+
+    /// Takes this address, or a free one. What no NAT translates is an address of the outer network too: there
+    /// the NAT has it.
+    fn settle(&mut self, network: Network, family: Family, address: Option<IpAddr>, owner: Owner) -> IpAddr {
+        let mut way = vec![(network, owner)];
+        let mut home = network;
+        while let Some(nat) = home.gateway().filter(|nat| !self.translates(*nat, family)) {
+            home = self.nats[nat.0].1.network;
+            way.push((home, Owner::Nat(nat)));
+        }
+        let ip = address.unwrap_or_else(|| self.free_address(home, family));
+        for (network, owner) in way {
+            self.claim(network, ip, owner);
+        }
         ip
     }
 
@@ -125,8 +126,16 @@ impl Topology {
 
     /// Takes an address away from a host. What is sent to it is lost from now on.
     pub(super) fn detach(&mut self, host: HostId, ip: IpAddr) {
-        if let Some(edge) = self.interfaces.remove(&(host, ip)) {
-            self.owners.remove(&(edge.network, ip));
+        let Some(edge) = self.interfaces.remove(&(host, ip)) else { return };
+        let mut at = edge.network;
+        self.owners.remove(&(at, ip));
+        // The NATs that routed it without translation.
+        while let Some(nat) = at.gateway() {
+            at = self.nats[nat.0].1.network;
+            if self.owners.get(&(at, ip)) != Some(&Owner::Nat(nat)) {
+                return;
+            }
+            self.owners.remove(&(at, ip));
         }
     }
 

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::TurnServer;
 use super::allocation::{Allocation, Closing};
 use super::channel::Channels;
 use super::credential::Authentication;
@@ -12,6 +11,7 @@ use super::event::{Event, Input, Output, Received};
 use super::permission::{Permissions, Permit};
 use super::problem::Problem;
 use super::request::{Purpose, Requests};
+use super::{MAX_SOFTWARE, TurnServer};
 use crate::io::Wake;
 use crate::stun::wire::{Class, Kind, Method, classify};
 use crate::stun::{Family, Message, Writer, code};
@@ -29,6 +29,7 @@ pub struct Client {
     pub(super) permissions: Permissions,
     pub(super) channels: Channels,
     pub(super) requests: Requests,
+    software: Option<String>,
     events: VecDeque<Event>,
     /// The last time that an input told.
     now: Option<Instant>,
@@ -43,6 +44,7 @@ impl Client {
             permissions: Permissions::default(),
             channels: Channels::default(),
             requests: Requests::new(seed),
+            software: server.software.filter(|software| software.len() <= MAX_SOFTWARE),
             events: VecDeque::new(),
             now: None,
         }
@@ -163,6 +165,9 @@ impl Client {
             }
             Purpose::Permit(batch) => self.permissions.put(batch, &mut writer),
             Purpose::Bind(number) => self.channels.put(number, &mut writer),
+        }
+        if let (Some(software), Method::ALLOCATE | Method::REFRESH) = (&self.software, purpose.method()) {
+            writer.put_software(software);
         }
         self.authentication.sign(&mut writer);
         writer.finish().ok().map(<[u8]>::len)

@@ -1,4 +1,30 @@
-//! TURN client (RFC 8656).
+//! TURN client (RFC 8656): one [`Client`] for each server and local socket.
+//!
+//! ```text
+//!   slot, timeout, datagram ──▶ Client ──▶ requests ──▶ server        Allocate, Refresh, CreatePermission, ChannelBind
+//!                                 │  └───▶ events
+//!                                 └─ framing(peer) ──▶ data::wrap ──▶ server ──▶ peer
+//! ```
+//!
+//! ```
+//! use floe::turn::{Client, Event, Input, Output, TurnServer};
+//!
+//! # fn now() -> std::time::Instant { #[allow(clippy::disallowed_methods)] std::time::Instant::now() }
+//! let server = TurnServer::new("203.0.113.1:3478".parse().unwrap(), "user", "password");
+//! let mut client = Client::new(server, [7; 32]);
+//! let _ = client.handle_input(now(), Input::Slot);
+//! let mut buf = [0; 1280];
+//! let wake = loop {
+//!     match client.poll_output(&mut buf) {
+//!         Output::Transmit(request) => { /* to the server */ }
+//!         Output::Event(Event::Allocated { relayed, .. }) => client.permit("192.0.2.1:5000".parse().unwrap()),
+//!         Output::Event(event) => println!("{event:?}"),
+//!         Output::Wait(wake) => break wake,
+//!     }
+//! };
+//! // Then wait for a datagram of the server, or until `wake.at` for a timeout, or for a slot if `wake.slot` says so.
+//! # assert!(wake.is_some());
+//! ```
 
 mod allocation;
 mod answer;
@@ -33,12 +59,18 @@ pub struct TurnServer {
     pub username: String,
     /// The password. `Debug` does not show it.
     pub password: String,
+    /// What Allocate and Refresh say of the client in SOFTWARE (RFC 8656 §5); nothing by default, since it tells
+    /// attackers more than it helps (RFC 8489 §16.1.2). Above [`MAX_SOFTWARE`] bytes it is not sent.
+    pub software: Option<String>,
 }
+
+/// The longest SOFTWARE that is sent, in bytes: every request has to fit into a datagram.
+pub const MAX_SOFTWARE: usize = 120;
 
 impl TurnServer {
     /// A server that is asked over UDP.
     pub fn new(addr: SocketAddr, username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { addr, username: username.into(), password: password.into() }
+        Self { addr, username: username.into(), password: password.into(), software: None }
     }
 }
 

@@ -7,7 +7,7 @@ mod leases;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::{Client, Event, Input, Output, Problem, Received, TurnServer};
+use super::{Client, Event, Input, MAX_SOFTWARE, Output, Problem, Received, TurnServer};
 use crate::stun::attributes::PasswordAlgorithms;
 use crate::stun::auth::{Integrity, PasswordAlgorithm};
 use crate::stun::codec::PROTOCOL_UDP;
@@ -246,6 +246,55 @@ fn allocates_in_two_round_trips_the_first_without_credentials() {
     let allocated = Event::Allocated { relayed: addr(RELAYED), mapped: addr(MAPPED), lifetime: secs(1200) };
     assert_eq!(bench.take_events(), [allocated]);
     assert!(!bench.client.wants_slot());
+}
+
+/// RFC 8656 §5, RFC 8489 §16.1.2.
+#[test]
+fn software_is_named_in_allocate_and_refresh_if_the_caller_wants_it() {
+    let mut server = TurnServer::new(addr("203.0.113.1:3478"), "user", "pass");
+    server.software = Some("floe".into());
+    let mut bench = Bench::of(server.clone());
+    let first = bench.slot();
+    assert!(first.kinds().contains(&attr::SOFTWARE));
+    bench.challenge(&first, code::UNAUTHENTICATED, "nonce", None);
+    let second = bench.slot();
+    bench.allocate(&second, 600);
+    bench.client.permit(addr(PEER));
+    let permit = bench.slot();
+    assert!(!permit.kinds().contains(&attr::SOFTWARE));
+    bench.accept(&permit);
+    bench.client.close(bench.now);
+    let delete = one(bench.drain());
+    assert!(delete.message().verify(&bench.key).unwrap().attributes().has(attr::SOFTWARE));
+    server.software = Some("x".repeat(MAX_SOFTWARE + 1));
+    assert_eq!(Bench::of(server).slot().kinds(), [attr::REQUESTED_TRANSPORT]);
+}
+
+/// The longest credential, SOFTWARE and batch of peers.
+#[test]
+fn every_request_fits_into_1200_bytes() {
+    let mut server = TurnServer::new(addr("[2001:db8::1]:3478"), "u".repeat(508), "pass");
+    server.software = Some("s".repeat(MAX_SOFTWARE));
+    let mut bench = Bench::of(server);
+    bench.integrity = Integrity::Sha256;
+    let first = bench.slot();
+    let list = PasswordAlgorithms::offer(&[PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5]);
+    let nonce = format!("obMatJos2gAAA{}", "ä".repeat(114));
+    bench.challenge(&first, code::UNAUTHENTICATED, &nonce, Some(&list));
+    bench.key = Key::long_term(PasswordAlgorithm::Sha256, &"u".repeat(508), REALM, "pass");
+    let second = bench.slot();
+    let answer = bench.success(&second, |answer| {
+        answer
+            .put_xor_address(attr::XOR_RELAYED_ADDRESS, addr("[2001:db8::9]:50000"))
+            .put_xor_address(attr::XOR_MAPPED_ADDRESS, addr("[2001:db8::a]:4000"))
+            .put_lifetime(secs(600));
+    });
+    assert_eq!(bench.receive(&answer), Received::Consumed);
+    for n in 1..=8 {
+        bench.client.permit(addr(&format!("[2001:db8::{n}]:1")));
+    }
+    let batch = bench.slot();
+    assert_eq!(batch.peers().len(), 8);
 }
 
 /// RFC 8656 §7.1: an absent family means IPv4.

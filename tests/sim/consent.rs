@@ -107,7 +107,7 @@ fn consent_keeps_a_mapping_of_30_s_alive() {
 fn a_restart_of_a_nat_that_preserves_ports_goes_unnoticed() {
     let mut world = World::new(7);
     let [a, b] = connected(&mut world, ROLES[0], Nat::port_restricted());
-    let nat = world.nat_of(a).expect("a NAT");
+    let nat = world.gateway(a, world.addresses(a)[0]).expect("a NAT");
     world.flush(nat);
     world.run_for(secs(60));
     assert!(world.completed(a) && world.completed(b), "{world}");

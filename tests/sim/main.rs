@@ -1,12 +1,16 @@
 //! Agents, NATs and links on a virtual clock. A failure prints its seed: `FLOE_SEED=… cargo test --features sim
 //! --test sim NAME` replays it.
+#![expect(clippy::unchecked_time_subtraction, reason = "a time that runs backwards has to fail the test")]
 
+mod attack;
 mod consent;
 mod link;
 mod loss;
 mod matrix;
 mod nat_behaviour;
 mod pair;
+mod random;
+mod relayed;
 mod replay;
 mod roles;
 mod trickle;

@@ -7,7 +7,7 @@ use floe::{Config, State};
 use super::{ROLES, secs, seed};
 
 /// Every kind of NAT, with its name.
-fn nats() -> Vec<(&'static str, Gateway)> {
+pub(super) fn nats() -> Vec<(&'static str, Gateway)> {
     vec![
         ("none", Nat::none()),
         ("full cone", Nat::full_cone().into()),
@@ -24,7 +24,7 @@ fn nats() -> Vec<(&'static str, Gateway)> {
 
 /// Whether the kinds meet directly, from the literature: the filter of one must admit what the mapping of the other
 /// one makes of its packets. It is the oracle's oracle.
-fn meet(a: &str, b: &str) -> bool {
+pub(super) fn meet(a: &str, b: &str) -> bool {
     let dependent = |name: &str| name.starts_with("symmetric");
     // Who is mapped anew for each destination is found by those only who do not filter by port.
     let by_port = |name: &str| {

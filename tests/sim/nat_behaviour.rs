@@ -32,7 +32,7 @@ impl Scene {
     }
 
     fn nat(&self) -> NatId {
-        self.world.nat_of(self.inside).expect("a NAT")
+        self.world.gateway(self.inside, self.world.addresses(self.inside)[0]).expect("a NAT")
     }
 
     /// Sends from a port of a host, and lets it arrive; the number of datagrams at `to` tells whether it did.
@@ -230,7 +230,7 @@ fn a_hairpin_turns_packets_back_with_the_source_it_promises() {
         match hairpin {
             Hairpin::None => assert!(sources.is_empty()),
             Hairpin::ExternalSource => {
-                assert_eq!(sources, [SocketAddr::new(scene.world.external(nat), 8000)])
+                assert_eq!(sources, [SocketAddr::new(scene.world.external(nat), 8000)]);
             }
             Hairpin::InternalSource => assert_eq!(sources, [scene.addr(neighbour, 8000)]),
         }

@@ -126,3 +126,46 @@ fn a_stun_server_makes_a_path_between_two_nats() {
         assert_eq!(world.selected_types(a, b), [ServerReflexive, ServerReflexive], "{world}");
     }
 }
+
+/// A host moves from one network to another: the new address is used where the session has no other way.
+#[test]
+fn an_interface_that_comes_late_is_used() {
+    for roles in ROLES {
+        let mut world = World::new(10);
+        let useless = Interface::v4(Nat::none()).link(Link::down());
+        let a = world.agent(useless, Config::new(roles[0], seed(1)));
+        let b = world.agent(Nat::none(), Config::new(roles[1], seed(2)));
+        world.signal(a, b);
+        world.run_for(secs(5));
+        let ip = world.add_interface(a, Interface::v4(Nat::port_restricted()));
+        world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+        let (_, remote) = world.selected(b).expect("a selected pair");
+        let nat = world.external(world.gateway(a, ip).expect("a NAT"));
+        assert_eq!(remote.address.socket().map(|addr| addr.ip()), Some(nat), "{world}");
+    }
+}
+
+/// What is sent to an address that went is lost, and finds no other way round.
+#[test]
+fn datagrams_to_an_interface_that_went_are_lost() {
+    for v6 in [false, true] {
+        let mut world = World::new(11);
+        let (provider, far) = (
+            world.nat(Nat::firewall()),
+            world.host([Interface::v4(Nat::none()), Interface::v6(Nat::none())]),
+        );
+        let home = world.nat_behind(provider, Nat::firewall());
+        let host = world.host(if v6 { Interface::v6(home) } else { Interface::v4(home) });
+        let own = world.addresses(host)[0];
+        let own = std::net::SocketAddr::new(own, 9);
+        let far_ip = world.addresses(far).into_iter().find(|ip| ip.is_ipv6() == v6).expect("an address");
+        let to = std::net::SocketAddr::new(far_ip, 9);
+        world.transmit(host, own, to, b"out");
+        world.run_for(ms(200));
+        assert_eq!(world.received(far)[0].source, own);
+        world.remove_interface(host, own.ip());
+        world.transmit(far, to, own, b"back");
+        world.run_for(secs(1));
+        assert_eq!(world.packets_of(far).unroutable, 1);
+    }
+}

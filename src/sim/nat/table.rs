@@ -1,7 +1,7 @@
 //! What a NAT remembers: mappings, and who may use them.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::{Filtering, Mapping, Nat, Ports, Refresh, Stray};
@@ -33,7 +33,7 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(in crate::sim) struct Table {
     nat: Nat,
-    external: Ipv4Addr,
+    external: IpAddr,
     entries: Vec<Entry>,
     /// Which port was tried by whom, and until when that counts.
     strays: BTreeMap<(u16, SocketAddr), Instant>,
@@ -41,7 +41,7 @@ pub(in crate::sim) struct Table {
 }
 
 impl Table {
-    pub(in crate::sim) fn new(nat: Nat, external: Ipv4Addr) -> Self {
+    pub(in crate::sim) fn new(nat: Nat, external: IpAddr) -> Self {
         Self { nat, external, entries: Vec::new(), strays: BTreeMap::new(), next_port: 1024 }
     }
 
@@ -49,7 +49,7 @@ impl Table {
         &self.nat
     }
 
-    pub(in crate::sim) fn external(&self) -> Ipv4Addr {
+    pub(in crate::sim) fn external(&self) -> IpAddr {
         self.external
     }
 
@@ -70,14 +70,13 @@ impl Table {
         self.expire(now);
         let toward = self.toward(source, destination);
         let known = self.entries.iter().position(|entry| entry.internal == source && entry.toward == toward);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let external = self.assign(rng, source, destination)?;
-                let remotes = BTreeMap::new();
-                self.entries.push(Entry { internal: source, external, toward, refreshed: now, remotes });
-                self.entries.len() - 1
-            }
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let external = self.assign(rng, source, destination)?;
+            let remotes = BTreeMap::new();
+            self.entries.push(Entry { internal: source, external, toward, refreshed: now, remotes });
+            self.entries.len() - 1
         };
         let entry = &mut self.entries[at];
         entry.refreshed = now;
@@ -147,7 +146,7 @@ impl Table {
             .chain(*range.start()..start)
             .find(|port| self.is_free(*port, internal, remote))?;
         self.next_port = port.checked_add(1).unwrap_or(1024);
-        Some(SocketAddr::new(self.external.into(), port))
+        Some(SocketAddr::new(self.external, port))
     }
 
     fn is_free(&self, port: u16, internal: SocketAddr, remote: SocketAddr) -> bool {

@@ -149,6 +149,24 @@ fn a_permission_that_is_not_renewed_ends_and_the_peer_is_not_heard() {
     assert_eq!(bench.client.framing(addr(PEER)), None);
 }
 
+/// RFC 8656 §10.3: one lost request, or a server that is busy, costs nothing.
+#[test]
+fn a_renewal_that_fails_is_tried_again_as_long_as_the_permission_lasts() {
+    let mut bench = Bench::permitted();
+    let (at, renewal) = bench.next_sent().unwrap();
+    assert_eq!((at, renewal.method()), (secs(240), Method::CREATE_PERMISSION));
+    bench.refuse(&renewal, 500);
+    let (at, renewal) = bench.next_sent().unwrap();
+    assert_eq!((at, renewal.peers()), (secs(245), vec![addr("192.0.2.7:0")]));
+    bench.accept(&renewal);
+    assert_eq!(bench.take_events(), []);
+    let (at, renewal) = bench.next_sent().unwrap();
+    assert_eq!(at, secs(485));
+    bench.refuse(&renewal, code::FORBIDDEN);
+    assert!(matches!(bench.take_events()[..], [Event::PermissionRefused { .. }]), "a refusal counts at once");
+    assert_eq!(bench.client.framing(addr(PEER)), None);
+}
+
 /// RFC 8656 §11.4.
 #[test]
 fn data_comes_from_permitted_addresses_only_and_from_all_their_ports() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use floe::io::ComponentId;
 use floe::net::{Endpoint, Session};
-use floe::signal::What;
+use floe::signal::{Signal, What};
 use floe::trace::Ladder;
 use floe::{Config, Event, Role, State};
 
@@ -34,6 +34,8 @@ pub(super) struct Act {
 struct Side {
     name: &'static str,
     session: Session,
+    /// Signals that wait until gathering has ended: the acts differ in what was gathered, not in who was faster.
+    held: Vec<Signal>,
     candidates: Vec<String>,
     usable: Option<Duration>,
     selected: Option<[(&'static str, String); 2]>,
@@ -50,6 +52,7 @@ impl Act {
         let side = |name, role| Side {
             name,
             session: endpoint.open(configure(endpoint.config(role).trace(512))),
+            held: Vec::new(),
             candidates: Vec::new(),
             usable: None,
             selected: None,
@@ -138,7 +141,13 @@ async fn follow(from: &mut Side, to: &Side, event: Event, start: Instant) -> Res
             if let What::Candidate(candidate) = &signal.what {
                 from.candidates.push(candidate.to_string());
             }
-            to.session.signal(signal).await.map_err(Exit::failure)?;
+            let gathered = signal.what == What::EndOfCandidates;
+            from.held.push(signal);
+            if gathered {
+                for signal in from.held.drain(..) {
+                    to.session.signal(signal).await.map_err(Exit::failure)?;
+                }
+            }
         }
         Event::Path { path: Some(_), .. } => {
             from.usable.get_or_insert(start.elapsed());

@@ -1,0 +1,77 @@
+//! Worlds that nobody thought of: agents meet directly exactly where the oracle says so.
+
+use floe::candidate::CandidateType::Relayed;
+use floe::rng::Rng;
+use floe::sim::{Filtering, Hairpin, Host, Interface, Mapping, Nat, NatId, Ports, Refresh, World};
+use floe::{Config, Role, State};
+
+use super::secs;
+
+const WORLDS: u64 = 500;
+
+fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
+    from[rng.between(0, from.len() as u64 - 1) as usize].clone()
+}
+
+/// Any of the 4 × 3 × 4 × 3 × 2 combinations.
+fn nat(rng: &mut Rng) -> Nat {
+    let mapping = [
+        Mapping::Identity,
+        Mapping::EndpointIndependent,
+        Mapping::AddressDependent,
+        Mapping::AddressAndPortDependent,
+    ];
+    let filtering =
+        [Filtering::EndpointIndependent, Filtering::AddressDependent, Filtering::AddressAndPortDependent];
+    let ports = [Ports::Preserving, Ports::Overloading, Ports::Sequential, Ports::Random];
+    let hairpin = [Hairpin::None, Hairpin::ExternalSource, Hairpin::InternalSource];
+    Nat::new(pick(rng, &mapping), pick(rng, &filtering))
+        .ports(pick(rng, &ports))
+        .hairpin(pick(rng, &hairpin))
+        .refresh(pick(rng, &[Refresh::Outbound, Refresh::Both]))
+}
+
+/// A host on the Internet, behind a NAT of its own, or behind one that is there, up to three deep.
+fn host(rng: &mut Rng, world: &mut World, nats: &mut Vec<NatId>) -> Host {
+    let depth = rng.between(0, 3);
+    let mut gateway = None;
+    for _ in 0..depth {
+        gateway = Some(match gateway {
+            None if !nats.is_empty() && rng.chance(0.5) => pick(rng, nats),
+            None => world.nat(nat(rng)),
+            Some(outer) => world.nat_behind(outer, nat(rng)),
+        });
+        nats.extend(gateway);
+    }
+    match gateway {
+        None => Nat::none().into(),
+        Some(gateway) if rng.chance(0.1) => [Interface::v4(gateway), Interface::v6(gateway)].into(),
+        Some(gateway) => gateway.into(),
+    }
+}
+
+#[test]
+fn agents_in_random_worlds_meet_directly_exactly_where_it_is_possible() {
+    let mut direct = 0;
+    for seed in 0..WORLDS {
+        let mut world = World::new(seed);
+        let mut rng = Rng::new(world.seed());
+        let server = world.stun_server();
+        let mut nats = Vec::new();
+        let [a, b] = [Role::Controlling, Role::Controlled].map(|role| {
+            let place = host(&mut rng, &mut world, &mut nats);
+            world.agent(place, Config::new(role, rng.seed()).stun_server(server))
+        });
+        world.signal(a, b);
+        if world.direct_path_possible(a, b) {
+            direct += 1;
+            let took = world.run_until(secs(20), |w| w.completed(a) && w.completed(b));
+            assert!(took < secs(6), "{took:?} {world}");
+            assert!(!world.selected_types(a, b).contains(&Relayed));
+        } else {
+            // A check that the peer's last retransmission, after 31.5 s, triggers takes 39.5 s to fail.
+            world.run_until(secs(80), |w| w.state(a) == State::Failed && w.state(b) == State::Failed);
+        }
+    }
+    assert!((WORLDS / 4..WORLDS).contains(&direct), "{direct} of {WORLDS}: a test of one outcome only");
+}
