@@ -101,6 +101,7 @@ impl Server {
         while let Some(client) = self.allocations.ended(now) {
             self.end(&client);
         }
+        self.ports.end_reservations(now);
         match input {
             Input::Datagram(datagram) => return self.handle_datagram(datagram),
             Input::Opened { request, socket, local } => self.opened(now, request, socket, local),

@@ -91,7 +91,7 @@ impl Server {
     fn may_reach(&self, peer: SocketAddr) -> bool {
         peer.port() != 0
             && (!self.ports.is_relay(peer.ip())
-                || self.ports.is_taken(peer)
+                || self.ports.has_socket(peer)
                 || self.config.peers.ruled(peer.ip()).is_some())
     }
 }
