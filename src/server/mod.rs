@@ -6,6 +6,11 @@
 //!                        Send, ChannelData ──▶ permission, channel ──▶ Forward ──▶ relay socket ──▶ peers
 //!  peers ── relay socket ──▶ permission, channel ──▶ Forward ──▶ socket ──▶ clients
 //! ```
+//!
+//! It speaks UDP on both sides. An allocation has one relayed transport address, up to 256 permissions and 256 channels;
+//! a dual request (ADDITIONAL-ADDRESS-FAMILY) gets the IPv4 half and ADDRESS-ERROR-CODE. DONT-FRAGMENT is answered
+//! with 420, and ICMP errors are not reported to clients. Responses carry no SOFTWARE. Nothing is remembered of who
+//! has not proved who they are, but for how much their address was answered lately.
 
 mod allocate;
 mod allocation;

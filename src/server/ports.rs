@@ -74,14 +74,14 @@ impl Ports {
     pub(super) fn draw(&mut self, rng: &mut Rng, place: Place) -> Option<SocketAddr> {
         let addr = match place {
             Place::Any(ip) => self.find(rng, ip, |_, _| true)?,
-            Place::Even(ip) => self.find(rng, ip, |_, addr| addr.port() % 2 == 0)?,
+            Place::Even(ip) => self.find(rng, ip, |_, addr| addr.port().is_multiple_of(2))?,
             Place::EvenAndNext(ip) => {
                 if self.ends.len() >= MAX_RESERVATIONS {
                     return None;
                 }
                 let has_next = |ports: &Self, addr: SocketAddr| {
                     let next = next(addr);
-                    addr.port() % 2 == 0
+                    addr.port().is_multiple_of(2)
                         && ports.range.contains(&next.port())
                         && !ports.taken.contains_key(&next)
                 };
