@@ -3,9 +3,8 @@
 
 pub(super) mod table;
 
-use std::net::SocketAddr;
-
 use super::link::Link;
+use crate::stun::Family;
 use crate::time::Duration;
 
 /// When two destinations see the same external endpoint of one internal endpoint (RFC 4787 §4.1).
@@ -184,8 +183,8 @@ impl Nat {
         self
     }
 
-    pub(super) fn translates(&self, addr: SocketAddr) -> bool {
-        addr.is_ipv4() && self.mapping != Mapping::Identity
+    pub(super) fn translates(&self, family: Family) -> bool {
+        family == Family::V4 && self.mapping != Mapping::Identity
     }
 }
 

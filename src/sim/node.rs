@@ -10,6 +10,7 @@ use super::serving::Serving;
 use crate::agent::{Agent, Config, Event, Input, Output, Received};
 use crate::io::{ComponentId, Datagram, Socket, SocketId, Transmit};
 use crate::signal::Signal;
+use crate::stun::Family;
 use crate::time::{Duration, Instant};
 
 /// Ports of agents' sockets count from here on each host.
@@ -20,12 +21,6 @@ pub(super) const BUFFER: usize = 1500;
 /// A host of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostId(pub(super) usize);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
-    V4,
-    V6,
-}
 
 /// One address of a host and how it is linked.
 #[derive(Debug, Clone)]
@@ -50,7 +45,7 @@ impl Interface {
     /// This address instead of the next free one. Adding the host panics if it is taken in its network.
     #[must_use]
     pub fn address(mut self, address: IpAddr) -> Self {
-        self.family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        self.family = address.into();
         self.address = Some(address);
         self
     }

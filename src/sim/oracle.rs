@@ -22,7 +22,11 @@ const ROUNDS: usize = 4;
 const PORT: u16 = 50_000;
 
 impl World {
-    /// Whether a direct path between two hosts can exist, if both know their server-reflexive addresses.
+    /// Whether a direct path between two hosts can exist, if both know their server-reflexive addresses. Stray
+    /// packets spoil nothing in the trial, and where it matters who comes first ([`Ports::Overloading`] in a NAT
+    /// that both share) it is `a`.
+    ///
+    /// [`Ports::Overloading`]: super::Ports::Overloading
     pub fn direct_path_possible(&self, a: HostId, b: HostId) -> bool {
         let mut trial = Trial::new(self);
         let mut sides =

@@ -2,14 +2,15 @@
 //! mean something in one network only, so that two homes may use the same ones (RFC 4787 REQ-7).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::link::{Link, Pipe};
 use super::nat::table::Table;
 use super::nat::{Gateway, Hairpin, Nat, NatId, Stray};
-use super::node::{Family, HostId, Interface};
+use super::node::{HostId, Interface};
 use super::packet::{Fate, Packet};
 use crate::rng::Rng;
+use crate::stun::Family;
 use crate::time::Instant;
 
 /// A network: 0 is the Internet, 1 + n the inside of NAT n.
@@ -108,7 +109,7 @@ impl Topology {
     fn settle(&mut self, network: Network, family: Family, address: Option<IpAddr>, owner: Owner) -> IpAddr {
         let mut way = vec![(network, owner)];
         let mut home = network;
-        while let Some(nat) = home.gateway().filter(|nat| !self.translates(*nat, family)) {
+        while let Some(nat) = home.gateway().filter(|nat| !self.nat(*nat).0.nat().translates(family)) {
             home = self.nats[nat.0].1.network;
             way.push((home, Owner::Nat(nat)));
         }
@@ -143,14 +144,6 @@ impl Topology {
         let candidates = (1..=u32::from(u16::MAX)).map(|n| network.address(family, n));
         let mut free = candidates.filter(|ip| !self.owners.contains_key(&(network, *ip)));
         free.next().expect("a network has room for 65,535")
-    }
-
-    fn translates(&self, nat: NatId, family: Family) -> bool {
-        let any = match family {
-            Family::V4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            Family::V6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        self.nats[nat.0].0.nat().translates(any)
     }
 
     pub(super) fn addresses(&self, host: HostId) -> impl Iterator<Item = IpAddr> {
@@ -211,7 +204,8 @@ impl Topology {
     /// From inside through a NAT; to the NAT's own address it is a hairpin (RFC 4787 §6).
     fn leave(&mut self, now: Instant, rng: &mut Rng, nat: NatId, packet: &mut Packet) -> Next {
         let table = &mut self.nats[nat.0].0;
-        let hairpin = table.nat().translates(packet.source) && packet.destination.ip() == table.external();
+        let hairpin =
+            table.nat().translates(packet.source.ip().into()) && packet.destination.ip() == table.external();
         let mode = table.nat().hairpin;
         if hairpin && mode == Hairpin::None {
             return Next::Dropped(Fate::Filtered);

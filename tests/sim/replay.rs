@@ -6,20 +6,20 @@ use floe::{Config, Role};
 
 use super::{ms, secs};
 
-/// Two agents behind NATs with a server, over links that do everything that links do; the wire, and what the
+/// Two agents behind NATs with a relay, over links that do everything that links do; the wire, and what the
 /// agents say.
 fn run(seed: u64) -> (Vec<Captured>, String, String) {
     let link = Link::wan().loss(0.1).jitter(ms(10)).duplication(0.1).reordering(0.1);
     let mut world = World::new(seed);
     world.capture();
-    let server = world.stun_server();
+    let turn = world.turn_server();
     let [a, b] = [Role::Controlling, Role::Controlled].map(|role| {
-        let config = Config::new(role, world.seed()).stun_server(server);
+        let config = Config::new(role, world.seed()).turn_server(turn.clone());
         let home = world.nat(Nat::symmetric().link(link.clone()));
-        world.agent([Interface::v4(home), Interface::v6(home)], config)
+        world.agent([Interface::v4(home), Interface::v4(home)], config)
     });
     world.signal(a, b);
-    world.run_until(secs(30), |w| w.completed(a) && w.completed(b));
+    world.run_until(secs(60), |w| w.completed(a) && w.completed(b));
     world.send(a, b"data");
     world.run_for(secs(60));
     let events = format!("{:?}{:?}", world.events(a), world.events(b));

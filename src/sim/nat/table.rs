@@ -123,7 +123,7 @@ impl Table {
 
     fn toward(&self, source: SocketAddr, destination: SocketAddr) -> Toward {
         match self.nat.mapping {
-            _ if !self.nat.translates(source) => Toward::Anyone,
+            _ if !self.nat.translates(source.ip().into()) => Toward::Anyone,
             Mapping::Identity | Mapping::EndpointIndependent => Toward::Anyone,
             Mapping::AddressDependent => Toward::Address(destination.ip()),
             Mapping::AddressAndPortDependent => Toward::Endpoint(destination),
@@ -132,7 +132,7 @@ impl Table {
 
     /// All kinds of assignment take the first free port; they differ in where they begin to look.
     fn assign(&mut self, rng: &mut Rng, internal: SocketAddr, remote: SocketAddr) -> Option<SocketAddr> {
-        if !self.nat.translates(internal) {
+        if !self.nat.translates(internal.ip().into()) {
             return Some(internal);
         }
         let range = port_range(internal.port());
@@ -154,7 +154,7 @@ impl Table {
         let overloads = self.nat.ports == Ports::Overloading;
         let clashes = |entry: &Entry| {
             entry.external.port() == port
-                && self.nat.translates(entry.internal)
+                && self.nat.translates(entry.internal.ip().into())
                 && (!overloads || entry.toward == toward || entry.remotes.contains_key(&remote))
         };
         !self.strays.contains_key(&(port, remote)) && !self.entries.iter().any(clashes)
