@@ -90,7 +90,7 @@ pub fn server_ops(data: &[u8]) {
     let now = start();
     let mut config = Config::new([program.byte(); 32]).realm(REALM).max_allocations(MAX_ALLOCATIONS);
     for (name, password) in &USERS[..2] {
-        config = config.user(name, password);
+        config = config.user(*name, *password);
     }
     for v6 in [false, true] {
         config = config.relay_address(listener(v6).ip());
@@ -327,7 +327,10 @@ impl Session {
         }
         if !self.trusted.contains(&to) {
             let (received, sent) = (self.received.get(&to).copied().unwrap_or(0), self.sent[&to]);
-            assert!(sent <= received * 8, "{sent} bytes to {to}, who sent {received} and is not authenticated");
+            assert!(
+                sent <= received * 8,
+                "{sent} bytes to {to}, who sent {received} and is not authenticated"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! Allocate (RFC 8656 §7.2): checks, a relay socket from the driver, the answer when it is open.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Server;
 use super::allocation::{Allocation, Client, Origin};
@@ -9,7 +9,7 @@ use super::auth::Asker;
 use super::config::DEFAULT_LIFETIME;
 use super::event::{Open, OpenId};
 use super::peers::is_tunnel;
-use super::ports::Parity;
+use super::ports::{Place, Token};
 use super::reply::{Answer, Granted, Reply, Request};
 use crate::io::SocketId;
 use crate::stun::codec::{EvenPort, PROTOCOL_UDP};
@@ -35,8 +35,7 @@ pub(super) struct Opening {
 /// What an Allocate asks for, after the checks.
 #[derive(Debug, Clone, Copy)]
 struct Wish {
-    ip: IpAddr,
-    parity: Parity,
+    place: Place,
     lifetime: Duration,
     lacks: Option<(Family, u16)>,
 }
@@ -126,15 +125,20 @@ impl Server {
         Ok(Some(wish))
     }
 
-    /// Families, ports and lifetime (RFC 8656 §7.2, checks 5 to 9). Ports are never reserved, so no token is good
-    /// and no pair of ports can be had; and an allocation has one relayed address, so a dual request gets the
-    /// IPv4 half.
+    /// Ports, families and lifetime (RFC 8656 §7.2, checks 5 to 9). An allocation has one relayed address, so a dual
+    /// request gets the IPv4 half.
     fn wish(&self, attributes: &Attributes<'_>) -> Result<Wish, u16> {
         let requested = attributes.has(attr::REQUESTED_ADDRESS_FAMILY);
         let additional = attributes.has(attr::ADDITIONAL_ADDRESS_FAMILY);
+        let lifetime = self.granted_lifetime(attributes);
         if attributes.has(attr::RESERVATION_TOKEN) {
-            let conflict = requested || additional || attributes.has(attr::EVEN_PORT);
-            return Err(if conflict { code::BAD_REQUEST } else { code::INSUFFICIENT_CAPACITY });
+            if requested || additional || attributes.has(attr::EVEN_PORT) {
+                return Err(code::BAD_REQUEST);
+            }
+            let token =
+                attributes.reservation_token().map(Token).filter(|token| self.ports.is_reserved(*token));
+            let place = Place::Reserved(token.ok_or(code::INSUFFICIENT_CAPACITY)?);
+            return Ok(Wish { place, lifetime, lacks: None });
         }
         if requested && additional {
             return Err(code::BAD_REQUEST);
@@ -144,12 +148,12 @@ impl Server {
             family => family.unwrap_or(Family::V4),
         };
         let ip = self.ports.relay_of(family).ok_or(code::ADDRESS_FAMILY_NOT_SUPPORTED)?;
-        let parity = match attributes.even_port() {
+        let place = match attributes.even_port() {
             Some(EvenPort::EvenAndNext) if additional => return Err(code::BAD_REQUEST),
-            Some(EvenPort::EvenAndNext) => return Err(code::INSUFFICIENT_CAPACITY),
-            Some(EvenPort::Even) => Parity::Even,
+            Some(EvenPort::EvenAndNext) => Place::EvenAndNext(ip),
+            Some(EvenPort::Even) => Place::Even(ip),
             None if attributes.has(attr::EVEN_PORT) => return Err(code::BAD_REQUEST),
-            None => Parity::Any,
+            None => Place::Any(ip),
         };
         let lacks = match attributes.additional_address_family() {
             Some(Family::V6) if self.ports.relay_of(Family::V6).is_some() => {
@@ -159,7 +163,7 @@ impl Server {
             None if !additional => None,
             _ => return Err(code::BAD_REQUEST),
         };
-        Ok(Wish { ip, parity, lifetime: self.granted_lifetime(attributes), lacks })
+        Ok(Wish { place, lifetime, lacks })
     }
 
     /// RFC 8656 §7.2: the requested lifetime up to the maximum, never below the default.
@@ -170,7 +174,7 @@ impl Server {
 
     /// Asks the driver for a relay socket.
     fn open(&mut self, request: Request, asker: Asker, wish: Wish, tries: u32) -> Option<Answer> {
-        let local = (tries < MAX_TRIES).then(|| self.ports.draw(&mut self.rng, wish.ip, wish.parity));
+        let local = (tries < MAX_TRIES).then(|| self.ports.draw(&mut self.rng, wish.place));
         let Some(local) = local.flatten() else {
             self.allocations.free_slot(asker.user);
             return Some(Answer::Error(code::INSUFFICIENT_CAPACITY));
@@ -187,11 +191,16 @@ impl Server {
             return;
         };
         let Opening { request, asker, wish, .. } = opening;
+        let mut token = None;
         if local != opening.local {
-            self.ports.free(opening.local);
+            self.ports.give_back(wish.place, opening.local);
             self.ports.take(local);
+        } else if let Place::EvenAndNext(_) = wish.place {
+            let drawn = Token(self.rng.between(0, u64::MAX));
+            self.ports.reserve_next(now, drawn, local);
+            token = Some(drawn);
         }
-        let granted = Granted { lifetime: wish.lifetime, lacks: wish.lacks };
+        let granted = Granted { lifetime: wish.lifetime, lacks: wish.lacks, token };
         let origin = Origin { id: request.id, at: now, granted };
         let indication = TransactionId(self.rng.transaction_id());
         let allocation = Allocation::new(asker.user, origin, relay, local, indication);
@@ -207,8 +216,8 @@ impl Server {
     /// The driver could not open it: another port, a bounded number of times.
     pub(super) fn open_failed(&mut self, id: OpenId) {
         let Some(opening) = self.openings.remove(id) else { return };
-        self.ports.free(opening.local);
-        let Opening { request, asker, wish, tries, .. } = opening;
+        let Opening { request, asker, wish, local, tries } = opening;
+        self.ports.give_back(wish.place, local);
         if let Some(answer) = self.open(request, asker, wish, tries) {
             self.push(Reply { request, asker: Some(asker), answer });
         }
@@ -217,7 +226,7 @@ impl Server {
     /// Forgets what is being opened: the driver is told to close it when it comes.
     pub(super) fn abandon_openings(&mut self) {
         for opening in std::mem::take(&mut self.openings.by_id).into_values() {
-            self.ports.free(opening.local);
+            self.ports.give_back(opening.wish.place, opening.local);
             self.allocations.free_slot(opening.asker.user);
         }
         self.openings.by_client.clear();

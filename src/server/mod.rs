@@ -6,6 +6,11 @@
 //!                        Send, ChannelData ──▶ permission, channel ──▶ Forward ──▶ relay socket ──▶ peers
 //!  peers ── relay socket ──▶ permission, channel ──▶ Forward ──▶ socket ──▶ clients
 //! ```
+//!
+//! It speaks UDP on both sides. An allocation has one relayed transport address, up to 256 permissions and 256 channels;
+//! a dual request (ADDITIONAL-ADDRESS-FAMILY) gets the IPv4 half and ADDRESS-ERROR-CODE. DONT-FRAGMENT is answered
+//! with 420, and ICMP errors are not reported to clients. Responses carry no SOFTWARE. Nothing is remembered of who
+//! has not proved who they are, but for how much their address was answered lately.
 
 mod allocate;
 mod allocation;
@@ -26,8 +31,8 @@ pub use event::{Forward, Input, Open, OpenId, Output, Received};
 pub use peers::{Cidr, PeerRules};
 pub use stats::Stats;
 
-use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 
 use crate::io::{Datagram, SocketId, Transmit, Wake};
 use crate::rng::Rng;
@@ -53,7 +58,9 @@ pub struct Server {
     rng: Rng,
     gate: Gate,
     limiter: Limiter,
-    sockets: BTreeMap<SocketId, SocketAddr>,
+    sockets: BTreeSet<SocketId>,
+    /// Where clients send to: no peer is there.
+    own: BTreeSet<IpAddr>,
     allocations: Table,
     openings: Openings,
     ports: Ports,
@@ -74,7 +81,8 @@ impl Server {
             rng,
             gate,
             limiter: Limiter::new(config.unauthenticated_rate),
-            sockets: BTreeMap::new(),
+            sockets: BTreeSet::new(),
+            own: BTreeSet::new(),
             allocations: Table::default(),
             openings: Openings::default(),
             ports: Ports::new(config.relays.clone(), config.ports.clone()),
@@ -86,9 +94,10 @@ impl Server {
         }
     }
 
-    /// Adds a bound UDP socket that clients send to.
+    /// Adds a bound UDP socket that clients send to; a wildcard socket once per address.
     pub fn add_socket(&mut self, id: SocketId, local: SocketAddr) {
-        self.sockets.insert(id, local);
+        self.sockets.insert(id);
+        self.own.insert(local.ip());
     }
 
     /// Takes one input. Drain [`Server::poll_output`] afterwards.
@@ -97,6 +106,7 @@ impl Server {
         while let Some(client) = self.allocations.ended(now) {
             self.end(&client);
         }
+        self.ports.end_reservations(now);
         match input {
             Input::Datagram(datagram) => return self.handle_datagram(datagram),
             Input::Opened { request, socket, local } => self.opened(now, request, socket, local),
@@ -110,7 +120,7 @@ impl Server {
         if let Some(client) = self.allocations.client_of(datagram.socket) {
             return self.handle_peer(client, datagram);
         }
-        if !self.sockets.contains_key(&datagram.socket) {
+        if !self.sockets.contains(&datagram.socket) {
             return Received::Unclaimed;
         }
         let client = Client::of(&datagram);
@@ -193,7 +203,7 @@ impl Server {
         self.replies.clear();
     }
 
-    /// A snapshot of the counters.
+    /// A snapshot of the counters. It visits all allocations.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats { allocations: self.allocations.iter().len(), ..self.stats };
         for (_, allocation) in self.allocations.iter() {

@@ -6,23 +6,15 @@ use super::Server;
 use super::allocation::{Allocation, Client};
 use super::event::{Forward, Received};
 use crate::io::Datagram;
-use crate::stun::wire::{Plain, attr};
-use crate::turn::data::Framing;
+use crate::stun::wire::Plain;
+use crate::turn::data::{Framing, read_channel_data, read_indication};
 
 /// The longest payload of UDP over IPv4.
 const MAX_UDP: usize = 65_507;
-/// The comprehension-required attributes of a Send indication. DONT-FRAGMENT is not among them: the driver cannot
-/// set DF, and an indication that asks for it is dropped (RFC 8656 §11.2).
-const KNOWN: &[u16] = &[attr::XOR_PEER_ADDRESS, attr::DATA];
-
 impl Server {
     /// ChannelData of a client (RFC 8656 §12.6). Over UDP its padding may be there or not.
     pub(super) fn handle_channel_data<'a>(&mut self, client: Client, datagram: &'a [u8]) -> Received<'a> {
-        let framed = datagram.split_first_chunk().and_then(|(&[n0, n1, l0, l1], rest)| {
-            let length = usize::from(u16::from_be_bytes([l0, l1]));
-            Some((u16::from_be_bytes([n0, n1]), rest.get(..length)?))
-        });
-        let Some((number, payload)) = framed else {
+        let Some((number, payload)) = read_channel_data(datagram) else {
             self.stats.drops.malformed += 1;
             return Received::Consumed;
         };
@@ -38,16 +30,15 @@ impl Server {
         self.pass_to_peer(forward)
     }
 
-    /// A Send indication (RFC 8656 §11.2). It is not authenticated: allocation and permission vouch for it.
+    /// A Send indication (RFC 8656 §11.2). It is not authenticated: allocation and permission vouch for it. One with
+    /// DONT-FRAGMENT is dropped, because the driver cannot set DF.
     pub(super) fn handle_send<'a>(&mut self, client: Client, plain: Plain<'a>) -> Received<'a> {
-        let attributes = plain.attributes();
         let Some(allocation) = self.allocations.get(&client) else {
             self.stats.drops.no_allocation += 1;
             return Received::Consumed;
         };
-        let is_understood = attributes.unknown_required(KNOWN).next().is_none();
-        let whole = attributes.peer_address().zip(attributes.data()).filter(|_| is_understood);
-        let Some((peer, payload)) = whole else {
+        let read = read_indication(plain.message()).filter(|_| !plain.attributes().has_dont_fragment());
+        let Some((peer, payload)) = read else {
             self.stats.drops.malformed += 1;
             return Received::Consumed;
         };
@@ -100,7 +91,7 @@ impl Server {
     fn may_reach(&self, peer: SocketAddr) -> bool {
         peer.port() != 0
             && (!self.ports.is_relay(peer.ip())
-                || self.ports.is_taken(peer)
+                || self.ports.has_socket(peer)
                 || self.config.peers.ruled(peer.ip()).is_some())
     }
 }

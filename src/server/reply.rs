@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Server;
 use super::allocation::Client;
 use super::auth::{ALGORITHMS, Asker};
+use super::ports::Token;
 use crate::stun::attributes::{AddressError, PasswordAlgorithms};
 use crate::stun::wire::attr;
 use crate::stun::{Class, Family, Message, Method, TransactionId, Writer, code};
@@ -35,6 +36,8 @@ pub(super) struct Granted {
     pub(super) lifetime: Duration,
     /// Of a dual request, the family that it did not get, and why.
     pub(super) lacks: Option<(Family, u16)>,
+    /// The next port was reserved.
+    pub(super) token: Option<Token>,
 }
 
 /// What an answer repeats of its request.
@@ -89,10 +92,13 @@ impl Server {
             Answer::Unknown(kinds) => {
                 writer.put_unknown_attributes(kinds.iter().copied());
             }
-            Answer::Allocated { relayed, granted: Granted { lifetime, lacks } } => {
+            Answer::Allocated { relayed, granted: Granted { lifetime, lacks, token } } => {
                 writer.put_xor_address(attr::XOR_RELAYED_ADDRESS, *relayed);
                 if let Some((family, code)) = lacks {
                     writer.put_address_error(&AddressError::new(*family, *code));
+                }
+                if let Some(Token(token)) = token {
+                    writer.put_reservation_token(*token);
                 }
                 writer.put_lifetime(*lifetime).put_xor_address(attr::XOR_MAPPED_ADDRESS, client.source);
             }

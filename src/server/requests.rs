@@ -147,7 +147,7 @@ impl Server {
     /// Whether a client may have a permission for this peer. The server's own addresses are forbidden, but for
     /// the address of the relay sockets: which of its ports may be reached is asked for each datagram.
     fn allows_peer(&self, client: Client, peer: IpAddr) -> bool {
-        let is_own = client.local == peer || self.sockets.values().any(|local| local.ip() == peer);
+        let is_own = client.local == peer || self.own.contains(&peer);
         self.config
             .peers
             .ruled(peer)

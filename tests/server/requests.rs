@@ -300,7 +300,7 @@ fn what_is_wrong_with_an_allocate_is_said_in_the_order_of_rfc_8656_7_2() {
     let tcp: Fill = |writer| {
         writer.put_requested_transport(PROTOCOL_TCP);
     };
-    let cases: [(&[Fill], u16); 14] = [
+    let cases: [(&[Fill], u16); 13] = [
         (&[], 400),
         (&[dont_fragment], 400),
         (&[tcp, dont_fragment], 442),
@@ -312,7 +312,6 @@ fn what_is_wrong_with_an_allocate_is_said_in_the_order_of_rfc_8656_7_2() {
         (&[udp, token, additional], 400),
         (&[udp, family, additional], 400),
         (&[udp, no_family], 440),
-        (&[udp, even_and_next], 508),
         (&[udp, even_and_next, additional], 400),
         (&[udp, additional_v4], 400),
     ];
@@ -394,6 +393,50 @@ fn an_even_port_is_even() {
         });
         assert_eq!((answer.code(), answer.relayed().port() % 2), (0, 0));
     }
+}
+
+/// RFC 8656 §7.2: the next port waits 30 s for whoever has the token.
+#[test]
+fn an_even_port_and_the_next_one_are_a_pair_of_allocations() {
+    let even_and_next = |writer: &mut Writer<'_>| {
+        udp(writer);
+        writer.put_even_port(EvenPort::EvenAndNext);
+    };
+    let mut world = World::new(ports(50_001..=50_004).quota(9));
+    let login = world.login(client(1));
+    world.failing = 2;
+    let first = world.request(client(1), &login, Method::ALLOCATE, even_and_next);
+    assert_eq!((first.code(), first.relayed().port()), (0, 50_002), "the only pair of the range");
+    let token = first.attributes().reservation_token().unwrap();
+    let claim = |world: &mut World, number, token| {
+        let login = world.login(client(number));
+        world.request(client(number), &login, Method::ALLOCATE, |writer| {
+            udp(writer);
+            writer.put_reservation_token(token);
+        })
+    };
+    assert_eq!(claim(&mut world, 2, token ^ 1).code(), 508);
+    // The reserved port goes to nobody else.
+    assert_eq!(
+        [world.allocate(client(3)).1.port(), world.allocate(client(4)).1.port()].iter().max(),
+        Some(&50_004)
+    );
+    world.pass(29);
+    let second = claim(&mut world, 2, token);
+    assert_eq!((second.code(), second.relayed().port()), (0, 50_003));
+    assert_eq!(claim(&mut world, 5, token).code(), 508, "once only");
+
+    // Not claimed in time, it is anybody's.
+    world.pass(571);
+    world.pass(29);
+    assert!(world.relays.is_empty());
+    let login = world.login(client(1));
+    let first = world.request(client(1), &login, Method::ALLOCATE, even_and_next);
+    let token = first.attributes().reservation_token().unwrap();
+    world.pass(30);
+    assert_eq!(claim(&mut world, 2, token).code(), 508);
+    let others: Vec<_> = (3..6).map(|number| world.allocate(client(number)).1.port()).collect();
+    assert!(others.contains(&50_003));
 }
 
 /// RFC 8656 §7.2: limits by user, and of the server.
