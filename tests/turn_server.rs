@@ -14,7 +14,7 @@ const SERVER: &str = "203.0.113.1:3478";
 const PEER: &str = "192.0.2.7:6000";
 
 fn addr(text: &str) -> SocketAddr {
-    text.parse().unwrap()
+    text.parse().expect("an address")
 }
 
 const fn secs(n: u64) -> Duration {
