@@ -126,14 +126,14 @@ impl Session {
             2..=6 => self.request(program),
             7 => self.send_indication(program),
             8 => self.channel_data(program),
-            9 => self.from_peer(program),
+            9 => self.peer_data(program),
             10 => self.junk(program),
             _ => {
                 let from = client(program.byte());
                 let mut buf = [0; 100];
                 let id = TransactionId([program.byte(); 12]);
                 let mut writer = Writer::new(&mut buf, Class::Request, Method::BINDING, id);
-                if program.byte() % 2 == 0 {
+                if program.byte() & 1 == 0 {
                     writer.fingerprint();
                 }
                 let raw = writer.finish().expect("room for it").to_vec();
@@ -241,7 +241,7 @@ impl Session {
     }
 
     /// Data of a peer to a relayed transport address.
-    fn from_peer(&mut self, program: &mut Program<'_>) {
+    fn peer_data(&mut self, program: &mut Program<'_>) {
         let (socket, from, length) = (usize::from(program.byte()), peer(program.byte()), program.byte());
         let Some((id, local)) = self.open.iter().nth(socket % self.open.len().max(1)) else { return };
         let (id, local) = (SocketId(*id), *local);

@@ -1,7 +1,7 @@
 //! Freezing over the whole checklist set (RFC 8445 §6.1.2.6, §6.1.4.2, §7.2.5.3.3, RFC 8838 §12).
 //!
 //! Pairs of one foundation are likely to share a fate, so one of them is checked first and the others wait
-//! Frozen. A [`Group`] holds what the rules ask about a foundation, so that no rule has to scan pairs.
+//! Frozen. A `Group` holds what the rules ask about a foundation, so that no rule has to scan pairs.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

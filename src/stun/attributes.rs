@@ -1,5 +1,5 @@
 //! Attributes that stun_codec lacks or gets wrong: PASSWORD-ALGORITHM(S), USERHASH, ADDRESS-ERROR-CODE, and of
-//! RFC 5780 CHANGE-REQUEST and RESPONSE-PORT. Each is a [`Value`], which [`codec`](super::codec) takes the same way
+//! RFC 5780 CHANGE-REQUEST and RESPONSE-PORT. Each is a `Value`, which [`codec`](super::codec) takes the same way
 //! as stun_codec's own.
 //!
 //! MESSAGE-INTEGRITY-SHA256 is not a value: it is verified and written by [`auth`](super::auth).

@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         &"      ms  type   address                                          priority  related address",
     );
     while let Some(event) = session.event().await {
-        let ms = start.elapsed().as_micros() as f64 / 1000.0;
+        let ms = lines::millis(start.elapsed());
         match event {
             Event::Signal(signal) => match signal.what {
                 What::Candidate(candidate) => {

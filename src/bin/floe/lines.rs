@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{BufRead as _, Write as _};
+use std::time::Duration;
 
 use serde::Serialize;
 use tokio::sync::mpsc;
@@ -53,6 +54,11 @@ pub(crate) fn print(line: &impl std::fmt::Display) {
     if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
         std::process::exit(0);
     }
+}
+
+/// Milliseconds, to a microsecond.
+pub(crate) fn millis(time: Duration) -> f64 {
+    Duration::from_micros(time.as_micros() as u64).as_secs_f64() * 1000.0
 }
 
 /// The lines of stdin, read by a thread of its own, since a terminal or a file cannot be polled. The channel closes

@@ -217,10 +217,9 @@ impl Peer {
         lines::print_json(&Line::State { state: state.as_str(), ms: self.ms() });
     }
 
-    /// Milliseconds since the remote credentials arrived, to a microsecond; 0 before.
+    /// Milliseconds since the remote credentials arrived, 0 before.
     fn ms(&self) -> f64 {
-        let micros = self.since.map_or(0, |since| since.elapsed().as_micros());
-        micros as f64 / 1000.0
+        self.since.map_or(0.0, |since| lines::millis(since.elapsed()))
     }
 
     async fn show_data(&self, component: ComponentId, data: &[u8]) {

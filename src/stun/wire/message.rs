@@ -34,7 +34,7 @@ pub enum Malformed {
 }
 
 /// A message whose structure was checked in one pass. It shows its header only: attributes are read through
-/// [`Verified`](super::Verified) or [`Plain`].
+/// [`Verified`](crate::stun::Verified) or [`Plain`].
 #[derive(Debug, Clone, Copy)]
 pub struct Message<'a> {
     raw: &'a [u8],

@@ -13,7 +13,7 @@ use floe::turn::TurnServer;
 use floe::{Config, Role};
 
 use crate::exit::Exit;
-use crate::lines::print;
+use crate::lines::{millis, print};
 use act::Act;
 
 /// Two endpoints and a STUN/TURN server on this machine: watch them connect
@@ -35,13 +35,11 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
-    match args.nat {
-        Some(pair) => simulated::show_pair(&pair),
-        None => {
-            real().await?;
-            simulated::show_matrix()
-        }
+    if let Some(pair) = args.nat {
+        return simulated::show_pair(pair);
     }
+    real().await?;
+    simulated::show_matrix()
 }
 
 const USERNAME: &str = "alice-and-bob";
@@ -103,7 +101,7 @@ fn heading(title: &str) {
 
 /// Milliseconds with one decimal.
 fn ms(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+    format!("{:.1} ms", millis(time))
 }
 
 /// A configuration of the demo.

@@ -1,6 +1,6 @@
 //! Two agents behind simulated NATs, on a virtual clock.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use floe::Role;
@@ -127,7 +127,7 @@ impl Pair {
 }
 
 /// One pair, with every datagram.
-pub(super) fn show_pair(pair: &Pair) -> Result<(), Exit> {
+pub(super) fn show_pair(pair: Pair) -> Result<(), Exit> {
     heading(&format!("alice behind {}, bob behind {}: simulated", pair.0.name(), pair.1.name()));
     let meeting = pair.meet().map_err(Exit::failure)?;
     print(&meeting.world.to_string().trim_end());
@@ -150,12 +150,16 @@ pub(super) fn show_matrix() -> Result<(), Exit> {
     print(
         &"take time as on the Internet; rows are the controlling side. `--nat A,B` shows one pair in detail.\n",
     );
-    let row = |name: &str, cells: Vec<String>| {
-        let cells: String = cells.iter().map(|cell| format!("{cell:>12}")).collect();
-        print(&format!("{name:<19}{cells}").trim_end());
+    let row = |name: &str, cells: &[String]| {
+        let mut line = format!("{name:<19}");
+        for cell in cells {
+            // A string takes all that is written to it.
+            let _ = write!(line, "{cell:>12}");
+        }
+        print(&line);
     };
     let short = |kind: Kind| kind.name().replace("restricted", "r.");
-    row("", KINDS.iter().map(|kind| short(*kind)).collect());
+    row("", &KINDS.map(short));
     let (mut direct, mut relayed) = (0, 0);
     for a in KINDS {
         let mut cells = Vec::new();
@@ -165,7 +169,7 @@ pub(super) fn show_matrix() -> Result<(), Exit> {
             *(if is_relayed { &mut relayed } else { &mut direct }) += 1;
             cells.push(meeting.to_string());
         }
-        row(a.name(), cells);
+        row(a.name(), &cells);
     }
     print(&format!(
         "\nAll {} pairs connected and carried data: {direct} directly, which is everywhere a direct path can be, {relayed} \
