@@ -2,12 +2,13 @@
 
 use super::Agent;
 use super::bases::Via;
+use super::config::Nomination;
 use super::event::Event;
 use super::state::State;
 use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
-use crate::checks::set::MAX_REMOTES;
+use crate::checks::set::{MAX_REMOTES, RENOMINATION};
 use crate::credentials::Credentials;
 use crate::error::SignalError;
 use crate::io::{ComponentId, Transport};
@@ -25,7 +26,11 @@ impl Agent {
             let mut credentials =
                 Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
             credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
+            credentials.lite = !self.checks.sends_checks();
             credentials.options = vec!["ice2".into(), "trickle".into()];
+            if matches!(self.config.nomination, Nomination::Renominate { .. }) {
+                credentials.options.push(RENOMINATION.into());
+            }
             let mut signal = Signal::new(stream as u16, What::Credentials(credentials));
             signal.ufrag = Some(checklist.local.ufrag.clone());
             self.events.push_back(Event::Signal(signal));
@@ -53,16 +58,23 @@ impl Agent {
         let checklist = self.checks.checklist(stream).ok_or(SignalError::UnknownStream(stream))?;
         let known = checklist.remote.as_ref().map(|remote| &remote.credentials);
         if let What::Credentials(credentials) = signal.what {
-            return match known {
-                Some(known) if known.ufrag == credentials.ufrag => Ok(()),
-                Some(_) => Err(SignalError::Unsupported("an ICE restart")),
-                None => self.take_credentials(now, stream, credentials),
-            };
+            return self.follow_credentials(now, stream, credentials);
         }
-        if let (Some(ufrag), Some(known)) = (&signal.ufrag, known)
-            && *ufrag != known.ufrag
-        {
-            return Err(SignalError::OldGeneration(ufrag.to_string()));
+        let named = match &signal.what {
+            What::Candidate(candidate) => signal.ufrag.as_ref().or(candidate.ufrag.as_ref()),
+            _ => signal.ufrag.as_ref(),
+        };
+        match (named, known) {
+            (Some(named), Some(known)) if *named != known.ufrag => {
+                return Err(SignalError::OldGeneration(named.to_string()));
+            }
+            // After a restart of ours the peer's credentials come before its candidates: these are late.
+            (named, None) => {
+                if let Some(former) = self.former.get(usize::from(stream)).and_then(Option::as_ref) {
+                    return Err(SignalError::OldGeneration(named.unwrap_or(former).to_string()));
+                }
+            }
+            _ => {}
         }
         match signal.what {
             What::Candidate(_) if checklist.remote_ended => Err(SignalError::AfterEnd),
@@ -76,16 +88,40 @@ impl Agent {
         }
     }
 
+    /// The first credentials of the peer, their repetition, or its restart (RFC 8445 §9, RFC 8839 §4.4.1.1).
+    fn follow_credentials(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        credentials: Credentials,
+    ) -> Result<(), SignalError> {
+        let remote = self.checks.checklist(stream).and_then(|list| list.remote.as_ref());
+        let former = self.former.get(usize::from(stream)).and_then(Option::as_ref);
+        match remote.map(|remote| &remote.credentials) {
+            Some(known) if known.ufrag == credentials.ufrag && known.pwd == credentials.pwd => Ok(()),
+            Some(known) if known.ufrag == credentials.ufrag || known.pwd == credentials.pwd => {
+                Err(SignalError::HalfRestart)
+            }
+            Some(_) => {
+                self.begin_session(now);
+                self.take_credentials(now, stream, credentials)
+            }
+            None if former == Some(&credentials.ufrag) => {
+                Err(SignalError::OldGeneration(credentials.ufrag.to_string()))
+            }
+            None => self.take_credentials(now, stream, credentials),
+        }
+    }
+
     fn take_credentials(
         &mut self,
         now: Instant,
         stream: u16,
         credentials: Credentials,
     ) -> Result<(), SignalError> {
-        if credentials.lite {
-            return Err(SignalError::Unsupported("a lite peer"));
+        if let Some(role) = self.checks.set_remote_credentials(stream, credentials) {
+            self.follow_role(role);
         }
-        self.checks.set_remote_credentials(stream, credentials);
         if self.pac.deadline().is_none() && !self.pac_over {
             // RFC 8863 §4: the time that a check takes to fail.
             self.pac.set(now + lifetime(RTO));
