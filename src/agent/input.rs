@@ -117,7 +117,7 @@ impl Agent {
             return Received::Consumed;
         }
         let component = entry.component;
-        match self.checks.handle_request(base, component, source, message) {
+        match self.checks.handle_request(now, base, component, source, message) {
             Verdict::Stranger => {
                 let previous = self.previous.as_ref();
                 let late = previous.and_then(|set| set.answer_late(base, component, source, message));

@@ -67,8 +67,10 @@ pub struct Agent {
     checks: ChecklistSet,
     /// The ICE session before a restart, while a flow is on one of its pairs.
     previous: Option<ChecklistSet>,
-    /// The peer's ufrags of the session before, by stream: what still comes of them is late.
-    former: Vec<Option<Ufrag>>,
+    /// How many generations of the peer's credentials were taken, by stream.
+    heard: Vec<u32>,
+    /// The peer's former ufrags, with their streams: what still comes of them is late.
+    former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
     flows: Vec<Flow>,
@@ -106,6 +108,7 @@ impl Agent {
         let settings = config.settings();
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);
+        let heard = vec![0; config.components.len()];
         let mut agent = Self {
             flows: config.component_ids().into_iter().map(Flow::new).collect(),
             config,
@@ -114,6 +117,7 @@ impl Agent {
             bases: Bases::default(),
             checks,
             previous: None,
+            heard,
             former: Vec::new(),
             gatherer: Gatherer::default(),
             relays: Relays::default(),

@@ -34,11 +34,11 @@ impl Agent {
         let next = self.checks.next_generation(settings, &self.config.components, rng);
         let mut ended = std::mem::replace(&mut self.checks, next);
         ended.cease();
-        self.former = ended
-            .checklists()
-            .iter()
-            .map(|list| Some(list.remote.as_ref()?.credentials.ufrag.clone()))
-            .collect();
+        for (stream, list) in ended.checklists().iter().enumerate() {
+            if let Some(remote) = &list.remote {
+                self.forget(stream as u16, remote.credentials.ufrag.clone());
+            }
+        }
         // Several restarts in a row: what is kept is the session whose pairs are in use.
         if self.flows.iter().any(|flow| flow.pair.is_some_and(|pair| pair.generation == ended.generation)) {
             self.previous = Some(ended);

@@ -9,7 +9,7 @@ use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
 use crate::checks::set::{MAX_REMOTES, RENOMINATION};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Ufrag};
 use crate::error::SignalError;
 use crate::io::{ComponentId, Transport};
 use crate::signal::{Signal, What};
@@ -17,6 +17,8 @@ use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
 use crate::trace::Side;
 
+/// Ufrags of the peer's former generations that are remembered.
+const MAX_FORMER: usize = 16;
 /// The Ta that need not be proposed (RFC 8445 §14.2).
 const DEFAULT_TA: Duration = Duration::from_millis(50);
 
@@ -70,7 +72,7 @@ impl Agent {
             }
             // After a restart of ours the peer's credentials come before its candidates: these are late.
             (named, None) => {
-                if let Some(former) = self.former.get(usize::from(stream)).and_then(Option::as_ref) {
+                if let Some((_, former)) = self.former.iter().rfind(|(of, _)| *of == stream) {
                     return Err(SignalError::OldGeneration(named.unwrap_or(former).to_string()));
                 }
             }
@@ -88,29 +90,58 @@ impl Agent {
         }
     }
 
-    /// The first credentials of the peer, their repetition, or its restart (RFC 8445 §9, RFC 8839 §4.4.1.1).
+    /// The first credentials of the peer, their repetition, its answer to a restart of ours, or its own restart (RFC 8445
+    /// §9, RFC 8839 §4.4.1.1).
+    ///
+    /// What tells the last two apart is how often each side has begun: the peer's generations answer ours one by one. So
+    /// restarts that cross are one, whoever hears of the other first.
     fn follow_credentials(
         &mut self,
         now: Instant,
         stream: u16,
         credentials: Credentials,
     ) -> Result<(), SignalError> {
-        let remote = self.checks.checklist(stream).and_then(|list| list.remote.as_ref());
-        let former = self.former.get(usize::from(stream)).and_then(Option::as_ref);
-        match remote.map(|remote| &remote.credentials) {
-            Some(known) if known.ufrag == credentials.ufrag && known.pwd == credentials.pwd => Ok(()),
-            Some(known) if known.ufrag == credentials.ufrag || known.pwd == credentials.pwd => {
-                Err(SignalError::HalfRestart)
-            }
-            Some(_) => {
-                self.begin_session(now);
-                self.take_credentials(now, stream, credentials)
-            }
-            None if former == Some(&credentials.ufrag) => {
-                Err(SignalError::OldGeneration(credentials.ufrag.to_string()))
-            }
-            None => self.take_credentials(now, stream, credentials),
+        if self.is_former(stream, &credentials.ufrag) {
+            return Err(SignalError::OldGeneration(credentials.ufrag.to_string()));
         }
+        let known = self.checks.checklist(stream).and_then(|list| list.remote.as_ref());
+        let known = known.map(|remote| (remote.credentials.ufrag.clone(), &remote.credentials.pwd));
+        match known {
+            None => {}
+            Some((ufrag, pwd)) if ufrag == credentials.ufrag && *pwd == credentials.pwd => return Ok(()),
+            Some((ufrag, pwd)) if ufrag == credentials.ufrag || *pwd == credentials.pwd => {
+                return Err(SignalError::HalfRestart);
+            }
+            Some((ufrag, _)) => {
+                if self.heard(stream) >= self.checks.generation.0 + 1 {
+                    self.begin_session(now);
+                } else {
+                    self.forget(stream, ufrag);
+                    self.checks.forget_peer(stream);
+                }
+            }
+        }
+        if let Some(heard) = self.heard.get_mut(usize::from(stream)) {
+            *heard += 1;
+        }
+        self.take_credentials(now, stream, credentials)
+    }
+
+    /// How many generations of the peer were taken.
+    fn heard(&self, stream: u16) -> u32 {
+        self.heard.get(usize::from(stream)).copied().unwrap_or(0)
+    }
+
+    fn is_former(&self, stream: u16, ufrag: &Ufrag) -> bool {
+        self.former.iter().any(|(of, former)| *of == stream && former == ufrag)
+    }
+
+    /// Remembers a ufrag of the peer that is not in force any more: what still comes of it is late.
+    pub(super) fn forget(&mut self, stream: u16, ufrag: Ufrag) {
+        if self.former.len() >= MAX_FORMER {
+            self.former.remove(0);
+        }
+        self.former.push((stream, ufrag));
     }
 
     fn take_credentials(

@@ -10,7 +10,10 @@ use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Attributes, Message, TransactionId, Verified, Writer};
+use crate::time::{Duration, Instant};
 
+/// How long the answer to a check is consent to send (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
 /// Comprehension-required attributes that a check may have.
 const KNOWN: [u16; 5] = [
     attr::USERNAME,
@@ -102,6 +105,7 @@ impl ChecklistSet {
     /// Processes a Binding request that arrived on `base` (RFC 8445 §7.3). It has a FINGERPRINT.
     pub fn handle_request(
         &mut self,
+        now: Instant,
         base: BaseId,
         component: ComponentId,
         source: SocketAddr,
@@ -128,7 +132,7 @@ impl ChecklistSet {
                 Some(self.roles.role)
             }
         };
-        let learnt = self.learn(base, component, source, priority, &request);
+        let learnt = self.learn(now, base, component, source, priority, &request);
         Verdict::Accepted { reply, switched, learnt }
     }
 
@@ -185,6 +189,7 @@ impl ChecklistSet {
     /// RFC 8445 §7.3.1.3 to §7.3.1.5.
     fn learn(
         &mut self,
+        now: Instant,
         base: BaseId,
         component: ComponentId,
         source: SocketAddr,
@@ -208,13 +213,18 @@ impl ChecklistSet {
                 pair.nominated = Nominated::OnSuccess;
             }
         }
+        let fresh = pair.answered.is_some_and(|at| now < at + CONSENT);
         let (state, priority) = (pair.state, pair.priority);
         if self.implementation == Implementation::Lite {
             let selected = wish.is_some() && self.accept(id);
             return Some(Learnt { pair: id, new_remote, selected });
         }
         let selected = self.checklist(component.stream)?.component(component.component)?.selected;
-        let selected = if state == PairState::Succeeded {
+        let selected = if state == PairState::Succeeded && wish.is_some() && !fresh {
+            // Consent to send on it has lapsed (RFC 7675 §5.1): it is asked for before data is sent again.
+            self.trigger(id);
+            false
+        } else if state == PairState::Succeeded {
             // RFC 8445 §7.3.1.5.
             wish.is_some() && self.select(id)
         } else {

@@ -271,6 +271,32 @@ impl ChecklistSet {
         self.local_ended = true;
     }
 
+    /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was
+    /// signalled.
+    pub fn forget_peer(&mut self, stream: u16) {
+        let pairs: Vec<_> =
+            self.pairs().filter(|(_, pair)| pair.component.stream == stream).map(|(id, _)| id).collect();
+        for id in pairs {
+            self.remove_pair(id);
+        }
+        // The other streams' candidates move up.
+        let mut moved = Vec::with_capacity(self.remotes.len());
+        let mut kept = 0;
+        for remote in &self.remotes {
+            moved.push(RemoteId(kept));
+            kept += u16::from(remote.component.stream != stream);
+        }
+        self.remotes.retain(|remote| remote.component.stream != stream);
+        for pair in self.places.iter_mut().filter_map(|place| place.pair.as_mut()) {
+            pair.remote = moved[usize::from(pair.remote.0)];
+        }
+        if let Some(list) = self.checklist_mut(stream) {
+            list.remote = None;
+            list.remote_ended = false;
+            list.state = ChecklistState::Running;
+        }
+    }
+
     /// A restart ends this session: no check of it goes on. Its pairs stay, for the data that they carry.
     pub fn cease(&mut self) {
         self.transactions = Transactions::default();

@@ -114,7 +114,7 @@ fn request(
     }
     writer.integrity(&key, Integrity::Sha1).fingerprint();
     let raw = writer.finish().unwrap();
-    set.handle_request(base, component, source.parse().unwrap(), Message::parse(raw).unwrap())
+    set.handle_request(test_epoch(), base, component, source.parse().unwrap(), Message::parse(raw).unwrap())
 }
 
 /// RFC 8445 §6.1.2.6: of each foundation one pair waits, that of the lowest component and highest priority.
