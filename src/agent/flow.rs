@@ -15,7 +15,7 @@ pub(super) struct Flow {
     /// What was last announced.
     pub(super) path: Option<Path>,
     pub(super) consent: Option<Consent>,
-    /// Consent was lost and nothing has replaced the pair.
+    /// Consent was lost, or the pair went with its base, and nothing has replaced it.
     pub(super) lost: bool,
 }
 

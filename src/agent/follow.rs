@@ -93,9 +93,11 @@ impl Agent {
         }
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
-            let list =
-                self.checks.checklist(component.stream).and_then(|list| list.component(component.component));
-            let usable = list.and_then(crate::checks::checklist::Component::usable);
+            let list = self.checks.checklist(component.stream);
+            let usable = list.and_then(|list| list.component(component.component)?.usable());
+            // The selected pair went with its base: there is nothing left to check.
+            let concluded = list.is_some_and(|list| list.state == ChecklistState::Completed);
+            self.flows[index].lost |= concluded && usable.is_none();
             let pair = usable.filter(|_| !self.flows[index].lost);
             let path = pair.and_then(|pair| self.path_of(pair));
             let answered = pair.and_then(|pair| self.checks.pair(pair)).and_then(|pair| pair.answered);

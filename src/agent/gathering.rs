@@ -111,7 +111,7 @@ impl Agent {
             self.checks.remove_base(base);
             self.bases.remove(base);
         }
-        self.follow_paths(now);
+        self.follow_checks(now);
         self.follow_gathering(now);
     }
 
