@@ -39,12 +39,12 @@ impl Agent {
             Some(relay) => relay.client.handle_input(now, turn::Input::Datagram(datagram.payload)),
             None => turn::Received::Unclaimed,
         };
+        if received == turn::Received::Consumed {
+            self.record_received(now, base, datagram.source, datagram.payload);
+        }
         self.follow_relay(now, relay);
         match received {
-            turn::Received::Consumed => {
-                self.record_received(now, base, datagram.source, datagram.payload);
-                Received::Consumed
-            }
+            turn::Received::Consumed => Received::Consumed,
             // The same server may be asked as a STUN server, and may host the peer's relay.
             turn::Received::Unclaimed => self.handle_payload(now, base, datagram.source, datagram.payload),
             turn::Received::Data { peer, payload } => {
