@@ -1,5 +1,6 @@
 //! What an agent is told at its birth. Setters consume, nothing here can fail.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -31,11 +32,21 @@ pub enum Answer {
     Silent,
 }
 
+/// What all randomness comes from. `Debug` does not show it: with it go all passwords.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed(pub(crate) [u8; 32]);
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed")
+    }
+}
+
 /// The configuration of an [`Agent`](super::Agent).
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) role: Role,
-    pub(crate) seed: [u8; 32],
+    pub(crate) seed: Seed,
     pub(crate) stun_servers: Vec<SocketAddr>,
     pub(crate) turn_servers: Vec<TurnServer>,
     pub(crate) components: Vec<u16>,
@@ -52,7 +63,7 @@ impl Config {
     pub fn new(role: Role, seed: [u8; 32]) -> Self {
         Self {
             role,
-            seed,
+            seed: Seed(seed),
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             components: vec![1],

@@ -59,7 +59,12 @@ impl Agent {
                 None => self.take_credentials(now, stream, credentials),
             };
         }
-        if let (Some(ufrag), Some(known)) = (&signal.ufrag, known)
+        // Browsers say it in the candidate itself.
+        let within = match &signal.what {
+            What::Candidate(candidate) => candidate.ufrag.as_ref(),
+            _ => None,
+        };
+        if let (Some(ufrag), Some(known)) = (signal.ufrag.as_ref().or(within), known)
             && *ufrag != known.ufrag
         {
             return Err(SignalError::OldGeneration(ufrag.to_string()));
