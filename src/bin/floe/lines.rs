@@ -58,7 +58,7 @@ pub(crate) fn print(line: &impl std::fmt::Display) {
 
 /// Milliseconds, to a microsecond.
 pub(crate) fn millis(time: Duration) -> f64 {
-    Duration::from_micros(time.as_micros() as u64).as_secs_f64() * 1000.0
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 /// The lines of stdin, read by a thread of its own, since a terminal or a file cannot be polled. The channel closes

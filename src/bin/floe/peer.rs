@@ -14,7 +14,7 @@ use floe::net::{Endpoint, Session};
 use floe::signal::{Signal, What};
 use floe::{Event, Role, State};
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::lines::{self, Line, Stats};
 use crate::servers::{Names, Servers};
 
@@ -32,7 +32,7 @@ Example, two machines and a pipe:
   mkfifo f
   floe peer --controlling <f | ssh HOST floe peer --controlled >f
 
-Exit status: 0 after close or the end of stdin, 1 after failed, 2 for a usage error")]
+Exit status: 0 after close, the end of stdin or an interrupt, 1 after failed, 2 for a usage error")]
 pub(crate) struct Args {
     /// Nominate: one of the two does, usually the one that calls
     #[arg(long, conflicts_with = "controlled")]
@@ -137,6 +137,7 @@ impl Peer {
         let mut input = lines::stdin();
         let mut buf = vec![0; 65_536];
         let session = self.session.clone();
+        let mut interrupted = std::pin::pin!(exit::interrupted());
         loop {
             let deadline = self.deadline;
             let timeout = async move {
@@ -159,11 +160,11 @@ impl Peer {
                         None => true,
                     };
                     if ended {
-                        session.close().await;
-                        self.show_state(State::Closed);
-                        return Ok(());
+                        return self.close().await;
                     }
                 }
+                // Allocations are given back, as at the end of the input.
+                () = &mut interrupted => return self.close().await,
                 () = timeout => {
                     error("not connected in time".to_owned());
                     self.show_state(State::Failed);
@@ -172,6 +173,12 @@ impl Peer {
                 }
             }
         }
+    }
+
+    async fn close(&self) -> Result<(), Exit> {
+        self.session.close().await;
+        self.show_state(State::Closed);
+        Ok(())
     }
 
     /// Shows what happened; breaks at the end of the session.
