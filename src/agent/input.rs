@@ -127,13 +127,13 @@ impl Agent {
                 if let Some(role) = switched {
                     self.follow_role(role);
                 }
-                if let Some(learnt) = learnt {
-                    if learnt.selected {
-                        self.follow_selected(now, learnt.pair);
-                    }
-                    if learnt.new_remote.is_some() || learnt.selected {
-                        self.follow_checks(now);
-                    }
+                if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
+                    self.follow_selected(now, learnt.pair);
+                }
+                let news = learnt.is_some_and(|learnt| learnt.new_remote.is_some() || learnt.selected);
+                // In another role pairs have other priorities, and we may have to nominate.
+                if news || switched.is_some() {
+                    self.follow_checks(now);
                 }
             }
         }
