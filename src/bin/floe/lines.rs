@@ -1,7 +1,7 @@
 //! JSON lines on stdout, and the lines of stdin.
 
 use std::borrow::Cow;
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -38,6 +38,23 @@ pub(crate) struct Stats {
     pub(crate) signals_refused: u64,
     /// Bytes; absent without a path.
     pub(crate) max_payload: Option<usize>,
+}
+
+/// Prints what happened. Where stdout is a pipe to the other side and a person looks on, stderr says it too.
+pub(crate) fn report(line: &Line<'_>) {
+    print_json(line);
+    let (out, mut err) = (std::io::stdout(), std::io::stderr());
+    if out.is_terminal() || !err.is_terminal() {
+        return;
+    }
+    let text = match line {
+        Line::State { state, ms } => format!("floe: {state} after {ms} ms\n"),
+        Line::Selected { local, remote, .. } => format!("floe: selected {local} ↔ {remote}\n"),
+        Line::Error { message } => format!("floe: {message}\n"),
+        Line::Data { .. } | Line::Stats(_) => return,
+    };
+    // Whole, since the other side may write to the same terminal.
+    let _ = err.write_all(text.as_bytes());
 }
 
 /// Prints one line of JSON.

@@ -116,7 +116,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
 
 /// A line of type error.
 fn error(message: String) {
-    lines::print_json(&Line::Error { message });
+    lines::report(&Line::Error { message });
 }
 
 struct Peer {
@@ -196,7 +196,7 @@ impl Peer {
             }
             Event::Selected { local, remote, .. } => {
                 let (local, remote) = (local.to_string(), remote.to_string());
-                lines::print_json(&Line::Selected { local, remote, ms: self.ms() });
+                lines::report(&Line::Selected { local, remote, ms: self.ms() });
             }
             Event::Server { server, base, problem } => {
                 error(format!("{} from {base}: {problem}", self.names.of(server)));
@@ -221,7 +221,7 @@ impl Peer {
     }
 
     fn show_state(&self, state: State) {
-        lines::print_json(&Line::State { state: state.as_str(), ms: self.ms() });
+        lines::report(&Line::State { state: state.as_str(), ms: self.ms() });
     }
 
     /// Milliseconds since the remote credentials arrived, 0 before.
@@ -230,7 +230,7 @@ impl Peer {
     }
 
     async fn show_data(&self, component: ComponentId, data: &[u8]) {
-        lines::print_json(&Line::Data { text: String::from_utf8_lossy(data) });
+        lines::report(&Line::Data { text: String::from_utf8_lossy(data) });
         if self.echo
             && let Err(problem) = self.session.send(component, data).await
         {
@@ -319,7 +319,7 @@ impl Peer {
 
     async fn show_stats(&self) {
         let stats = self.session.stats().await;
-        lines::print_json(&Line::Stats(Stats {
+        lines::report(&Line::Stats(Stats {
             packets_sent: stats.packets_sent,
             bytes_sent: stats.bytes_sent,
             packets_received: stats.agent.packets_received,
