@@ -89,9 +89,11 @@ impl Config {
         self
     }
 
-    /// The number of components of each data stream; default `[1]`. Zeros and numbers above 256 are clamped.
+    /// The number of components of each data stream; default `[1]`, also for an empty list: no session is without a
+    /// stream. Zeros and numbers above 256 are clamped.
     #[must_use]
     pub fn components(mut self, per_stream: &[u16]) -> Self {
+        let per_stream = if per_stream.is_empty() { &[1] } else { per_stream };
         self.components = per_stream.iter().map(|count| (*count).clamp(1, 256)).collect();
         self
     }

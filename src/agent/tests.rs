@@ -187,3 +187,13 @@ fn debug_shows_no_seed() {
     assert!(!format!("{config:?}").contains("213"));
     assert!(!format!("{:?}", Agent::new(config, crate::time::test_epoch())).contains("213, 213"));
 }
+
+/// With nothing to connect it would be Completed from the start.
+#[test]
+fn an_agent_has_at_least_one_stream() {
+    let now = crate::time::test_epoch();
+    let mut agent = Agent::new(Config::new(Role::Controlling, [1; 32]).components(&[]), now);
+    let addr = "192.0.2.1:5000".parse().expect("an address");
+    assert_eq!(agent.add_socket(now, SocketId(0), Socket::udp(addr)), Ok(()));
+    assert_eq!(agent.state(), State::Gathering);
+}
