@@ -45,10 +45,9 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-/// The command runs on this thread, sessions and servers on another: a stdout that nobody reads holds up what is shown,
-/// not the checks and the consent.
+/// Runs on this thread alone: one session keeps no core busy.
 fn block_on(future: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Exit::failure(format!("no runtime: {error}")))?;
     let result = runtime.block_on(future);
     // A name server that does not answer holds nobody up.
