@@ -62,6 +62,7 @@ impl Agent {
         if let What::Credentials(credentials) = signal.what {
             return self.follow_credentials(now, stream, credentials);
         }
+        // Browsers say it in the candidate itself.
         let named = match &signal.what {
             What::Candidate(candidate) => signal.ufrag.as_ref().or(candidate.ufrag.as_ref()),
             _ => signal.ufrag.as_ref(),

@@ -231,6 +231,7 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (component, transaction) = (pair.component, pair.transaction);
         let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        let was_selected = self.is_selected(id);
         self.unindex(id);
         if let Some(transaction) = transaction {
             self.transactions.end(transaction);
@@ -248,5 +249,17 @@ impl ChecklistSet {
         let place = &mut self.places[usize::from(id.index)];
         place.pair = None;
         place.stamp = place.stamp.wrapping_add(1);
+        if was_selected {
+            self.resume(component);
+        }
+    }
+
+    /// A component without a selected pair may be checked again.
+    fn resume(&mut self, at: ComponentId) {
+        let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.component == at).map(|(id, _)| id).collect();
+        for id in pairs {
+            self.unindex(id);
+            self.index(id);
+        }
     }
 }

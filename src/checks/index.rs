@@ -45,7 +45,11 @@ impl ChecklistSet {
         let valid = pair.valid.is_some();
         self.groups.enter(group, rank, state);
         if let Some(checklist) = self.checklist_mut(component.stream) {
-            if checkable {
+            // A component with a selected pair is not checked any more (RFC 8445 §8.1.2).
+            let concluded = checklist
+                .component(component.component)
+                .is_some_and(|component| component.selected.is_some());
+            if checkable && !concluded {
                 checklist.waiting.insert(order);
             }
             if let Some(component) = checklist.component_mut(component.component) {
