@@ -205,10 +205,10 @@ impl Agent {
         };
         match answer.message().class() {
             Class::Success => {
-                if let Some(rtt) = consent.renew(now, message.transaction_id()) {
-                    if let Some(session) = self.session_mut(pair.generation) {
-                        session.note_consent(now, pair.id, rtt);
-                    }
+                if let Some(rtt) = consent.renew(now, message.transaction_id())
+                    && let Some(session) = self.session_mut(pair.generation)
+                {
+                    session.note_consent(now, pair.id, rtt);
                 }
             }
             _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {

@@ -26,7 +26,7 @@ use crate::servers::{Names, Servers};
 #[command(after_help = "\
 Lines out: credentials, candidate, end-of-candidates, state, selected, data, error, stats
 Lines in:  credentials, candidate, end-of-candidates (the other side's), and
-           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}  {\"type\":\"close\"}
+           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}  {\"type\":\"restart\"}  {\"type\":\"close\"}
 
 Example, two machines and a pipe:
   mkfifo f
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Print no candidate before gathering has ended
     #[arg(long)]
     no_trickle: bool,
-    /// A lite agent (not supported)
+    /// A lite agent: for a host with a public address; it answers checks and sends none
     #[arg(long)]
     lite: bool,
     /// Gather host candidates on this address only; may be repeated; the only way to use loopback
@@ -85,7 +85,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
-    for (asked, option) in [(args.tcp, "--tcp"), (args.lite, "--lite"), (args.ca.is_some(), "--ca")] {
+    for (asked, option) in [(args.tcp, "--tcp"), (args.ca.is_some(), "--ca")] {
         if asked {
             return Err(Exit::usage(format!("{option} is not supported")));
         }
@@ -100,7 +100,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         PolicyArg::All => Policy::All,
         PolicyArg::Relay => Policy::Relay,
     };
-    let config = endpoint.config(role).policy(policy);
+    let mut config = endpoint.config(role).policy(policy);
+    if args.lite {
+        config = config.lite();
+    }
     let (config, names) = args.servers.add_to(config, error).await;
     let mut peer = Peer {
         session: Arc::new(endpoint.open(config)),
@@ -260,7 +263,10 @@ impl Peer {
                 self.show_stats().await;
                 Ok(())
             }
-            Some("restart") => Err("unsupported: restart".to_owned()),
+            Some("restart") => {
+                self.session.restart().await;
+                Ok(())
+            }
             Some("close") => return ControlFlow::Break(()),
             // A later version's line.
             Some(_) => Ok(()),
