@@ -41,13 +41,13 @@ impl Agent {
     /// Pairs changed, or candidates, or time passed: nominate, announce, fail.
     pub(super) fn follow_checks(&mut self, now: Instant) {
         self.checks.nominate(now);
-        self.follow_paths(now);
         if self.pac_over && !self.is_over() {
             self.checks.conclude_exhausted();
             if self.checks.checklists().iter().all(|list| list.state == ChecklistState::Failed) {
-                self.fail(now, self.why_checks_failed());
+                return self.fail(now, self.why_checks_failed());
             }
         }
+        self.follow_paths(now);
     }
 
     fn why_checks_failed(&self) -> Reason {

@@ -74,8 +74,8 @@ pub struct Agent {
     /// No further sockets: gathering may end.
     sockets_ended: bool,
     gathering_ended: bool,
-    /// The next slot goes to a check, if both want it.
-    turn_of_checks: bool,
+    /// Slots that checks have had since the last one of gathering.
+    checks_in_a_row: u8,
     /// When gathering stops to wait for servers that do not answer.
     gather_patience: Timer,
     /// Patiently awaiting connectivity (RFC 8863): until then no checklist fails.
@@ -116,7 +116,7 @@ impl Agent {
             relay_preference: LocalPreference::default(),
             sockets_ended: false,
             gathering_ended: false,
-            turn_of_checks: true,
+            checks_in_a_row: 0,
             gather_patience: Timer::STOPPED,
             pac: Timer::STOPPED,
             pac_over: false,

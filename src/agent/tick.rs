@@ -11,6 +11,9 @@ use crate::io::Wake;
 use crate::time::{Instant, earliest};
 use crate::turn;
 
+/// Checks in a row while triggered ones wait: after them a transaction of gathering has its turn.
+const MAX_TRIGGERED: u8 = 4;
+
 impl Agent {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.run_consent(now);
@@ -84,9 +87,9 @@ impl Agent {
         }
     }
 
-    /// One new transaction a Ta, for gathering and checks together (RFC 8445 §14.1). Triggered checks go first; then
-    /// TURN, which checks through a relay wait for; then queries and ordinary checks by turns, so that a server that
-    /// does not answer never holds checks up.
+    /// One new transaction a Ta, for gathering and checks together (RFC 8445 §14.1). Triggered checks go first, but
+    /// not without end; then TURN, which checks through a relay wait for; then queries and ordinary checks by turns, so
+    /// that a server that does not answer never holds checks up.
     fn use_slot(&mut self, now: Instant) {
         if !self.wants_slot() {
             return;
@@ -95,10 +98,13 @@ impl Agent {
         if !self.pacer.take(now, ta) {
             return;
         }
-        let checks_first = self.checks.has_triggered() || self.turn_of_checks;
-        self.turn_of_checks = !checks_first;
-        let used = checks_first && self.slot_for_check(now);
-        if !used && !self.slot_for_gathering(now) && !self.slot_for_check(now) {
+        let turns = if self.checks.has_triggered() { MAX_TRIGGERED } else { 1 };
+        let checks_first = self.checks_in_a_row < turns;
+        if checks_first && self.slot_for_check(now) {
+            self.checks_in_a_row = self.checks_in_a_row.saturating_add(1);
+        } else if self.slot_for_gathering(now) {
+            self.checks_in_a_row = 0;
+        } else if checks_first || !self.slot_for_check(now) {
             self.pacer.give_back(now);
         }
     }

@@ -32,6 +32,11 @@ impl Foundation {
         foundation
     }
 
+    /// The number that it is written as, if it is one.
+    pub(crate) fn number(&self) -> Option<u32> {
+        self.as_str().parse().ok()
+    }
+
     /// The text as it is signalled.
     pub fn as_str(&self) -> &str {
         // Only ASCII was stored.

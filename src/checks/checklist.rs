@@ -84,6 +84,8 @@ pub struct Checklist {
     pub(super) waiting: BTreeSet<Order>,
     /// Pairs that the peer checked, first in first out (RFC 8445 §6.1.4.1). A pair is in it once at most.
     pub(super) triggered: VecDeque<PairId>,
+    /// Triggered checks since the last ordinary one.
+    pub(super) in_a_row: u8,
     /// How many pairs it has.
     pub(super) pairs: usize,
 }
@@ -98,6 +100,7 @@ impl Checklist {
             components: (0..components).map(|_| Component::default()).collect(),
             waiting: BTreeSet::new(),
             triggered: VecDeque::new(),
+            in_a_row: 0,
             pairs: 0,
         }
     }

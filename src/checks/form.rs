@@ -1,5 +1,4 @@
-//! Forming pairs (RFC 8445 §6.1.2.2 to §6.1.2.5, RFC 8838 §10, §11), and learning peer-reflexive remote candidates
-//! (RFC 8445 §7.3.1.3).
+//! Forming pairs (RFC 8445 §6.1.2.2 to §6.1.2.5, RFC 8838 §10, §11).
 
 use std::cmp::Reverse;
 use std::net::SocketAddr;
@@ -8,8 +7,8 @@ use super::checklist::Checklist;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, MAX_LOCALS, MAX_PAIRS, MAX_REMOTES, Place, Remote};
 use crate::candidate::BaseId;
-use crate::candidate::address::{can_pair, on_link_of, without_link};
-use crate::candidate::{Candidate, CandidateType, Foundation};
+use crate::candidate::address::{can_pair, on_link_of};
+use crate::candidate::{Candidate, CandidateType};
 use crate::io::ComponentId;
 
 /// Whether a pair may be checked at once.
@@ -122,7 +121,7 @@ impl ChecklistSet {
         Ok(())
     }
 
-    fn push_remote(
+    pub(super) fn push_remote(
         &mut self,
         component: ComponentId,
         addr: SocketAddr,
@@ -134,35 +133,6 @@ impl ChecklistSet {
         let priority = candidate.priority;
         self.remotes.push(Remote { candidate, addr, component, priority });
         Some(RemoteId((self.remotes.len() - 1) as u16))
-    }
-
-    /// The remote candidate of this address, or a new peer-reflexive one with the PRIORITY of the check that
-    /// revealed it (RFC 8445 §7.3.1.3). Its foundation differs from all others.
-    pub(super) fn learn_remote(
-        &mut self,
-        component: ComponentId,
-        addr: SocketAddr,
-        priority: u32,
-    ) -> Option<RemoteId> {
-        let addr = without_link(addr);
-        if let Some(index) =
-            self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr)
-        {
-            return Some(RemoteId(index as u16));
-        }
-        let foundation = self.learn_foundation();
-        let kind = CandidateType::PeerReflexive;
-        self.push_remote(
-            component,
-            addr,
-            Candidate::udp(foundation, component.component, priority, addr, kind, None),
-        )
-    }
-
-    /// A foundation that no signalled candidate of either side is likely to have.
-    pub(super) fn learn_foundation(&mut self) -> Foundation {
-        self.learnt += 1;
-        Foundation::from_number(1_000_000 + self.learnt)
     }
 
     /// Forms the pair of a base and a remote candidate, if they fit and it does not exist (RFC 8445 §6.1.2.2).

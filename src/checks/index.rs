@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use super::pair::{Nominated, PairId, PairState};
+use super::pair::{Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
@@ -41,7 +41,8 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
         let (state, component) = (pair.state, pair.component);
-        let (checkable, valid) = (state == PairState::Waiting && !pair.blocked, pair.valid.is_some());
+        let checkable = state == PairState::Waiting && !pair.blocked && !pair.queued;
+        let valid = pair.valid.is_some();
         self.groups.enter(group, rank, state);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             if checkable {
@@ -96,7 +97,7 @@ impl ChecklistSet {
 
     /// A TURN permission for this address exists: the pairs that waited for it may be checked.
     pub fn unblock(&mut self, base: BaseId, peer: IpAddr) {
-        for id in self.blocked(base, peer) {
+        for id in self.pairs_to(base, peer, |pair| pair.blocked) {
             self.unindex(id);
             if let Some(pair) = self.pair_mut(id) {
                 pair.blocked = false;
@@ -105,18 +106,17 @@ impl ChecklistSet {
         }
     }
 
-    /// The relay refuses to send to this address: its pairs fail.
+    /// The relay does not send to this address, or not any more: its pairs fail, those that work among them.
     pub fn refuse(&mut self, base: BaseId, peer: IpAddr) {
-        for id in self.blocked(base, peer) {
-            self.set_state(id, PairState::Failed);
+        for id in self.pairs_to(base, peer, |_| true) {
+            self.cancel_check(id);
+            self.expire(id);
         }
     }
 
-    fn blocked(&self, base: BaseId, peer: IpAddr) -> Vec<PairId> {
-        let waits = self
-            .pairs()
-            .filter(|(_, pair)| pair.blocked && pair.base == base && pair.destination.ip() == peer);
-        waits.map(|(id, _)| id).collect()
+    fn pairs_to(&self, base: BaseId, peer: IpAddr, which: impl Fn(&Pair) -> bool) -> Vec<PairId> {
+        let to = self.pairs().filter(|(_, pair)| pair.base == base && pair.destination.ip() == peer);
+        to.filter(|(_, pair)| which(pair)).map(|(id, _)| id).collect()
     }
 
     /// Consent on this pair is lost (RFC 7675 §5.1): it is not valid any more.

@@ -3,7 +3,8 @@
 //! | section | file |
 //! |---|---|
 //! | §6.1.2 the set of checklists | [`set`] |
-//! | §6.1.2.2–§6.1.2.5 forming, pruning and limiting pairs; §7.3.1.3 a signalled twin | [`form`] |
+//! | §6.1.2.2–§6.1.2.5 forming, pruning and limiting pairs; a signalled twin of a learnt candidate | [`form`] |
+//! | §7.3.1.3 peer-reflexive remote candidates | [`learn`] |
 //! | §6.1.2.6, §7.2.5.3.3 freezing over the whole checklist set | [`freeze`] |
 //! | §6.1.2.1, §6.1.4.1, §7.2.5.4, §8.1.2 state of one checklist | [`checklist`] |
 //! | §6.1.4.2 what is checked next, §14.3 its RTO | [`schedule`] |
@@ -16,6 +17,7 @@ pub mod checklist;
 pub mod form;
 pub mod freeze;
 mod index;
+pub mod learn;
 pub mod nominate;
 pub mod pair;
 pub mod request;

@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use super::form::Permission;
 use super::pair::{Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
 use super::set::{ChecklistSet, MAX_PAIRS};
@@ -186,22 +185,6 @@ impl ChecklistSet {
             return None;
         }
         Some(Learnt { pair: id, new_remote, selected })
-    }
-
-    /// The pair of an address that was never heard of (RFC 8445 §7.3.1.3).
-    fn learn_pair(
-        &mut self,
-        base: BaseId,
-        component: ComponentId,
-        source: SocketAddr,
-        priority: u32,
-    ) -> Option<PairId> {
-        let remote = self.learn_remote(component, source, priority)?;
-        let id = self.insert_pair(base, remote, Permission::Granted)?;
-        if self.pair(id)?.state == PairState::Frozen {
-            self.set_state(id, PairState::Waiting);
-        }
-        Some(id)
     }
 
     /// The triggered check of RFC 8445 §7.3.1.4.

@@ -11,6 +11,9 @@ use crate::stun::TransactionId;
 use crate::stun::transaction::RTO;
 use crate::time::{Duration, Instant};
 
+/// After so many triggered checks in a row an ordinary one has its turn, so that a peer that checks from ever new
+/// addresses cannot keep the agent from the pairs that work. Short of that, RFC 8445 §6.1.4.2 to the letter.
+const MAX_IN_A_ROW: u8 = 8;
 /// The longest RTO of a check: the product of RFC 8445 §14.3 is capped, so that a hundred pairs do not make the
 /// first retransmission wait for a minute.
 const MAX_RTO: Duration = Duration::from_secs(3);
@@ -45,14 +48,28 @@ impl ChecklistSet {
 
     /// Steps 1 to 3 of RFC 8445 §6.1.4.2 for one checklist.
     fn next_pair(&mut self, stream: u16) -> Option<PairId> {
-        let checklist = self.checklist_mut(stream)?;
+        let checklist = self.checklist(stream)?;
         checklist.remote.as_ref()?;
-        if let Some(id) = checklist.triggered.pop_front() {
-            if let Some(pair) = self.pair_mut(id) {
-                pair.queued = false;
-            }
-            return Some(id);
+        if checklist.in_a_row < MAX_IN_A_ROW {
+            self.next_triggered(stream).or_else(|| self.next_ordinary(stream))
+        } else {
+            self.next_ordinary(stream).or_else(|| self.next_triggered(stream))
         }
+    }
+
+    fn next_triggered(&mut self, stream: u16) -> Option<PairId> {
+        let checklist = self.checklist_mut(stream)?;
+        let id = checklist.triggered.pop_front()?;
+        checklist.in_a_row = checklist.in_a_row.saturating_add(1);
+        if let Some(pair) = self.pair_mut(id) {
+            pair.queued = false;
+        }
+        Some(id)
+    }
+
+    fn next_ordinary(&mut self, stream: u16) -> Option<PairId> {
+        let checklist = self.checklist_mut(stream)?;
+        checklist.in_a_row = 0;
         if checklist.state != ChecklistState::Running {
             return None;
         }
@@ -94,12 +111,16 @@ impl ChecklistSet {
         (self.ta() * self.groups.active()).clamp(RTO, MAX_RTO)
     }
 
-    /// Puts a pair into the triggered-check queue, once.
+    /// Puts a pair into the triggered-check queue, once; there it waits, not among the ordinary ones.
     pub(super) fn trigger(&mut self, id: PairId) {
-        let Some(pair) = self.pair_mut(id) else { return };
-        let (queued, stream) = (pair.queued, pair.component.stream);
-        pair.queued = true;
-        if !queued && let Some(checklist) = self.checklist_mut(stream) {
+        let Some(pair) = self.pair(id).filter(|pair| !pair.queued) else { return };
+        let stream = pair.component.stream;
+        self.unindex(id);
+        if let Some(pair) = self.pair_mut(id) {
+            pair.queued = true;
+        }
+        self.index(id);
+        if let Some(checklist) = self.checklist_mut(stream) {
             checklist.triggered.push_back(id);
         }
     }

@@ -2,7 +2,7 @@
 
 use floe::agent::Policy;
 use floe::candidate::CandidateType::Relayed;
-use floe::sim::{Gateway, Host, HostId, Interface, Link, Nat, Udp, World};
+use floe::sim::{Filtering, Gateway, Host, HostId, Interface, Link, Mapping, Nat, Ports, Udp, World};
 use floe::{Config, Role, State};
 
 use super::matrix::{meet, nats};
@@ -136,5 +136,23 @@ fn ten_percent_loss_connects_through_the_relay() {
         world.signal(a, b);
         world.run_until(secs(60), |w| w.completed(a) && w.completed(b));
         assert!(world.selected_types(a, b).contains(&Relayed));
+    }
+}
+
+/// Each answer of such NATs reveals a new address, which is checked and reveals another one: peer-reflexive candidates
+/// without end. They must neither keep the relay waiting nor make a nomination through it go unnoticed.
+#[test]
+fn mappings_that_change_with_every_check_do_not_keep_the_relay_from_being_used() {
+    for round in 0..20 {
+        let mut world = World::new(round);
+        let turn = world.turn_server();
+        let [a, b] = [Role::Controlling, Role::Controlled].map(|role| {
+            let nat = Nat::new(Mapping::AddressAndPortDependent, Filtering::EndpointIndependent);
+            let config = Config::new(role, world.seed()).turn_server(turn.clone());
+            world.agent(nat.ports(Ports::Random), config)
+        });
+        world.signal(a, b);
+        let took = world.run_until(secs(20), |w| w.completed(a) && w.completed(b));
+        assert!(took < secs(5), "{took:?}");
     }
 }
