@@ -13,7 +13,7 @@ use floe::stun::{Class, Key, Message, Method, TransactionId, Writer};
 pub(crate) const PEER_UFRAG: &str = "peer";
 pub(crate) const PEER_PWD: &str = "peerPasswordOf22Chars0";
 pub(crate) const USER: &str = "user";
-pub(crate) const PASSWORD: &str = "password";
+pub(crate) const PASSWORD: &str = "between us";
 const REALM: &str = "realm";
 
 fn addr(text: &str) -> SocketAddr {
@@ -133,10 +133,14 @@ impl Question<'_> {
         [turn_server(false), turn_server(true)].contains(&self.to) && self.request.method() != Method::BINDING
     }
 
+    /// A server will challenge it.
+    pub(crate) fn lacks_credentials(&self) -> bool {
+        self.is_for_turn_server() && self.request.plain().attributes().realm().is_none()
+    }
+
     /// What answers it well: a challenge where the credentials are missing, or success.
     pub(crate) fn good_answer(&self, how: u8) -> (u8, u8) {
-        let challenged = self.is_for_turn_server() && self.request.plain().attributes().realm().is_none();
-        if challenged { (4 | how & 0x30, 0) } else { (how & 0x30, 0x4C) }
+        if self.lacks_credentials() { (4 | how & 0x30, 0) } else { (how & 0x30, 0x4C) }
     }
 
     /// What the peer or a server answers: `how` chooses, and one in some is wrong.
@@ -166,6 +170,9 @@ impl Question<'_> {
         }
         if [Method::ALLOCATE, Method::REFRESH].contains(&method) && code == 0 {
             writer.put_lifetime(Duration::from_secs(u64::from(value) * 10));
+        }
+        if how & 0xC0 == 0x80 {
+            writer.put(0x7F01, &[1]);
         }
         self.sign(&mut writer, value);
         writer.fingerprint();

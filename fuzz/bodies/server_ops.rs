@@ -214,7 +214,7 @@ impl Session {
 
     /// A client goes all the way: nonce, allocation, a permission and a channel.
     fn join(&mut self, program: &mut Program<'_>) {
-        let (number, value, how) = (program.byte(), program.byte(), program.byte() & 0x58);
+        let (number, value, how) = (program.byte(), program.byte(), program.byte() & 0xD8);
         self.ask(client(number), 0, 0x06, 0);
         self.ask(client(number), 0, how, 0);
         self.ask(client(number), 1, how | 0x40, value);
