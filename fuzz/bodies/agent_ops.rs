@@ -32,6 +32,8 @@ use promises::{Leg, Promises};
 const MAX_OUTPUTS: usize = 2000;
 /// Longer programs add nothing.
 const MAX_STEPS: usize = 400;
+/// A program that has made the agent send so much is over: others are tried in its time.
+const MAX_SENT: usize = 1000;
 /// So many of the latest requests may be answered.
 const MAX_ASKED: usize = 16;
 
@@ -85,6 +87,7 @@ struct Session {
     paths: BTreeMap<ComponentId, Path>,
     state: State,
     data: u64,
+    sent: usize,
 }
 
 /// Runs the program in `data`.
@@ -93,7 +96,7 @@ pub fn agent_ops(data: &[u8]) {
     let mut session = Session::new(&mut program);
     session.drain();
     for _ in 0..MAX_STEPS {
-        if program.0.len() == 0 {
+        if program.0.len() == 0 || session.sent > MAX_SENT {
             break;
         }
         session.step(&mut program);
@@ -152,6 +155,7 @@ impl Session {
             paths: BTreeMap::new(),
             state: State::New,
             data: 0,
+            sent: 0,
         }
     }
 
@@ -497,6 +501,7 @@ impl Session {
         let (known, _) = *self.sockets.get(&(socket.0, local)).expect("sends from a socket it has");
         let mut paths = self.paths.values();
         let on_path = paths.any(|path| (path.socket(), path.destination()) == (socket, destination));
+        self.sent += 1;
         let bare = self.promises.sent(self.now, leg, raw, on_path);
         let Ok(message) = Message::parse(bare.raw) else { return };
         if matches!(self.state, State::Failed | State::Closed) {
