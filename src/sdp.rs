@@ -18,7 +18,7 @@
 //! // What an agent said, as lines for one's own description:
 //! let mut local = Description::with_mids(&["0"]);
 //! # let emitted: Vec<floe::signal::Signal> = Vec::new();
-//! for signal in &emitted { local.add(signal); }
+//! local.extend(&emitted);
 //! for attribute in local.media_attributes(0) { println!("a={attribute}"); }
 //! # Ok::<(), floe::error::ParseError>(())
 //! ```

@@ -29,7 +29,7 @@ pub fn sdp(data: &[u8]) {
     };
     let _ = init.signals(&description);
     let mut own = Description::answer_to(&description);
-    signals.iter().for_each(|signal| own.add(signal));
+    own.extend(&signals);
     let _ = Fragment::of(&own, &signals).signals(&own);
     for stream in 0..description.media.len() {
         // What floe writes has no mismatch of its own making.

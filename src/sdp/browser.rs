@@ -2,6 +2,7 @@
 
 use super::description::Description;
 use super::destination::Support;
+use super::fragment::trickled;
 use crate::candidate::Candidate;
 use crate::credentials::Ufrag;
 use crate::error::ParseError;
@@ -33,13 +34,14 @@ impl CandidateInit {
     /// What the own agent emitted, for the peer's `addIceCandidate`. `local` is the own description. `None` for
     /// credentials, which travel in descriptions only.
     pub fn of(local: &Description, signal: &Signal) -> Option<Self> {
-        let (candidate, own) = match &signal.what {
-            What::Candidate(candidate) => (candidate.to_string(), candidate.ufrag.as_ref()),
-            What::EndOfCandidates => (String::new(), None),
-            What::Credentials(_) => return None,
-        };
         let stream = usize::from(signal.stream);
-        let ufrag = signal.ufrag.as_ref().or(own).or(local.names(stream).0);
+        let ufrag = signal.ufrag.as_ref().or(local.names(stream).0);
+        let candidate = match (&signal.what, ufrag) {
+            (What::Candidate(candidate), Some(ufrag)) => trickled(candidate, ufrag).to_string(),
+            (What::Candidate(candidate), None) => candidate.to_string(),
+            (What::EndOfCandidates, _) => String::new(),
+            (What::Credentials(_), _) => return None,
+        };
         Some(Self {
             candidate,
             sdp_mid: local.media.get(stream).and_then(|media| media.mid.clone()),

@@ -50,8 +50,9 @@ impl Description {
     }
 
     /// Notes what the own agent emitted: its credentials, a candidate, its end of candidates. The default
-    /// destination follows the candidates. Credentials with another ufrag begin a new generation (RFC 8445 §9),
-    /// a stream that is removed or has no ICE stays so.
+    /// destination follows the candidates. Credentials with another ufrag begin a new generation (RFC 8445 §9); until
+    /// then options, pacing and lite stay as they are (RFC 8839 §4.4.1.1.1). A stream that is removed or has no ICE
+    /// stays so.
     pub fn add(&mut self, signal: &Signal) {
         let Some(media) = self.media.get_mut(usize::from(signal.stream)) else { return };
         if media.is_removed() || media.ice != super::section::Ice::On {
@@ -59,12 +60,13 @@ impl Description {
         }
         match &signal.what {
             What::Credentials(credentials) => {
-                if media.ufrag.as_ref() != Some(&credentials.ufrag) {
-                    media.candidates.clear();
-                    media.remote_candidates.clear();
-                    media.ended = false;
-                    media.follow_candidates();
+                if media.ufrag.as_ref() == Some(&credentials.ufrag) {
+                    return;
                 }
+                media.candidates.clear();
+                media.remote_candidates.clear();
+                media.ended = false;
+                media.follow_candidates();
                 media.ufrag = Some(credentials.ufrag.clone());
                 media.pwd = Some(credentials.pwd.clone());
                 self.session.options.clone_from(&credentials.options);
@@ -187,5 +189,14 @@ impl Description {
             let Some(first) = self.stream_of(tagged) else { return false };
             media.bundle_only || self.names(usize::from(first)).0 == self.names(stream).0
         })
+    }
+}
+
+/// [`Description::add`] for each signal, in order.
+impl<'a> Extend<&'a Signal> for Description {
+    fn extend<T: IntoIterator<Item = &'a Signal>>(&mut self, signals: T) {
+        for signal in signals {
+            self.add(signal);
+        }
     }
 }

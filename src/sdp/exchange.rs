@@ -84,6 +84,17 @@ impl Description {
         };
     }
 
+    /// Whether the controlling agent has to send an offer at once because of these selected pairs: they are not the
+    /// default ones, and the peer is one of RFC 5245. With any other peer the next offer is soon enough (§4.3.4).
+    pub fn needs_offer(&self, stream: usize, pairs: &[Concluded], peer: &Self) -> bool {
+        let is_default = |pair: &Concluded| {
+            let component = pair.local.component;
+            self.default_destination(stream, component).as_ref() == Some(&pair.local.address)
+                && peer.default_destination(stream, component).as_ref() == Some(&pair.remote)
+        };
+        peer.peer_is_rfc5245(stream) && !pairs.iter().all(is_default)
+    }
+
     /// Removes a stream: port 0, no attribute of ICE (§4.4.1.1.2).
     pub fn remove(&mut self, stream: usize) {
         let Some(media) = self.media.get_mut(stream) else { return };

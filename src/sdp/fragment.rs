@@ -71,6 +71,13 @@ impl FromStr for Fragment {
     }
 }
 
+/// A candidate outside of a description names its generation itself (RFC 8838 §9).
+pub(super) fn trickled(candidate: &Candidate, ufrag: &Ufrag) -> Candidate {
+    let mut candidate = candidate.clone();
+    candidate.ufrag.get_or_insert_with(|| ufrag.clone());
+    candidate
+}
+
 fn line(media: &Media) -> String {
     let line =
         format!("{} {} {} {}", media.kind, super::destination::UNKNOWN_PORT, media.protocol, media.formats);
@@ -107,7 +114,7 @@ impl Fragment {
             };
             for signal in signals.iter().filter(of_generation) {
                 match &signal.what {
-                    What::Candidate(candidate) => candidates.push(candidate.clone()),
+                    What::Candidate(candidate) => candidates.push(trickled(candidate, ufrag)),
                     What::EndOfCandidates => ended = true,
                     What::Credentials(_) => {}
                 }

@@ -187,7 +187,7 @@ fn a_mismatch_that_the_offerer_sees_ends_ice_for_the_session() {
 fn an_answer_to_an_offer_without_ice_has_no_attribute_of_ice() {
     let offer = read("v=0\r\nm=audio 5000 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\na=sendrecv\r\n");
     let mut answer = Description::answer_to(&offer);
-    emitted(&TWO).iter().for_each(|signal| answer.add(signal));
+    answer.extend(&emitted(&TWO));
     let text = answer.to_string();
     assert_eq!((count(&text, "a=ice-"), count(&text, "a=candidate")), (0, 0), "{text}");
 }
@@ -231,21 +231,106 @@ fn moving_credentials_between_the_levels_is_no_restart() {
     }
 }
 
-/// RFC 8839 §4.4.1.1.1, SDP-4.4.1.1.1-e: an offer that breaks it is to be rejected (§4.4.2.1).
+const START: &str = "a=ice-options:ice2 trickle\r\na=ice-pacing:50\r\n";
+const OTHER: [(&str, &str); 3] = [
+    ("ice-options", "a=ice-options:ice2\r\n"),
+    ("ice-pacing", "a=ice-options:ice2 trickle\r\na=ice-pacing:20\r\n"),
+    ("ice-lite", "a=ice-options:ice2 trickle\r\na=ice-lite\r\n"),
+];
+
+/// RFC 8839 §4.4.1.1.1, SDP-4.4.1.1.1-e.
 #[test]
 fn options_pacing_and_lite_change_only_with_a_restart() {
-    let start = "a=ice-options:ice2 trickle\r\na=ice-pacing:50\r\n";
-    let before = read(&one(start, CREDENTIALS));
-    for (session, verdict) in [
-        (start, Ok(Change::Same)),
-        ("a=ice-options:trickle ice2\r\n", Ok(Change::Same)),
-        ("a=ice-options:ice2\r\n", Err("ice-options")),
-        ("a=ice-options:ice2 trickle\r\na=ice-pacing:20\r\n", Err("ice-pacing")),
-        ("a=ice-options:ice2 trickle\r\na=ice-lite\r\n", Err("ice-lite")),
-    ] {
-        assert_eq!(change(&before, &one(session, CREDENTIALS)), verdict, "{session}");
+    let mut own = two();
+    let session = own.session_attributes();
+    own.add(&format!("{} lite pacing=20", TWO[0]).replace(",trickle", "").parse().expect("credentials"));
+    assert_eq!(own.session_attributes(), session, "the same generation");
+    let restart = TWO[0].replace("aaaa", "cccc").replace(",trickle", " pacing=20");
+    own.add(&restart.parse().expect("credentials"));
+    let changed: Vec<String> = own.session_attributes().iter().map(ToString::to_string).collect();
+    assert_eq!(changed, ["ice-options:ice2", "ice-pacing:20"]);
+}
+
+/// RFC 8839 §4.4.2.1.
+#[test]
+fn an_offer_that_changes_options_pacing_or_lite_without_a_restart_is_rejected() {
+    let before = read(&one(START, CREDENTIALS));
+    assert_eq!(change(&before, &one("a=ice-options:trickle ice2\r\n", CREDENTIALS)), Ok(Change::Same));
+    for (field, session) in OTHER {
+        assert_eq!(change(&before, &one(session, CREDENTIALS)), Err(field), "{session}");
+    }
+}
+
+/// RFC 8839 §4.4.2.1.
+#[test]
+fn a_restart_may_bring_other_options_pacing_and_lite() {
+    let before = read(&one(START, CREDENTIALS));
+    for (_, session) in OTHER {
         let restart = one(session, &format!("{OTHER_UFRAG}{OTHER_PWD}"));
         assert_eq!(change(&before, &restart), Ok(Change::Restart), "{session}");
+    }
+}
+
+/// RFC 8839 §4.4.2.1.
+#[test]
+fn an_answer_without_a_restart_repeats_options_pacing_and_lite() {
+    for words in ["options=ice2,trickle", "lite options=ice2", "pacing=20 options=ice2"] {
+        let credentials = format!("0 credentials ufrag=aaaa pwd=asd88fgpdd777uzjYhagZg {words}");
+        let first = local(&["0"], &[&credentials]);
+        let mut answer = Description::answer_to(&first);
+        answer.add(&credentials.parse().expect("credentials"));
+        assert_eq!(answer.session_attributes(), first.session_attributes());
+        assert_eq!(read(&answer.to_string()).change(&first, 0), Ok(Change::Same));
+    }
+}
+
+/// RFC 8838 §15.
+#[test]
+fn the_same_credentials_bring_more_candidates_and_new_ones_a_restart() {
+    let before = read(&one("", CREDENTIALS));
+    let more = format!("{CREDENTIALS}a=candidate:2 1 udp 7 192.0.2.2 5 typ host\r\n");
+    assert_eq!(change(&before, &one("", &more)), Ok(Change::Same));
+    assert_eq!(read(&one("", &more)).signals()[0], before.signals()[0]);
+    let restart = more.replace(UFRAG, OTHER_UFRAG).replace(PWD, OTHER_PWD);
+    assert_eq!(change(&before, &one("", &restart)), Ok(Change::Restart));
+}
+
+/// RFC 8839 §4.3.4.
+#[test]
+fn only_a_peer_without_ice2_needs_an_offer_at_once_after_the_nomination() {
+    let own = two();
+    let selected = [
+        concluded("candidate:1 1 udp 2130706431 192.0.2.1 5002 typ host", "192.0.2.1:5002"),
+        concluded("candidate:1 2 udp 2130706430 192.0.2.1 5003 typ host", "192.0.2.1:5003"),
+    ];
+    let new = two();
+    let old = read(&two().to_string().replace("a=ice-options:ice2 trickle", "a=ice-options:trickle"));
+    assert!(!own.needs_offer(1, &selected, &old), "the default pair");
+    let mut other = selected.clone();
+    other[1].remote = Address::Socket("192.0.2.77:1".parse().expect("an address"));
+    assert!(own.needs_offer(1, &other, &old));
+    assert!(!own.needs_offer(1, &other, &new));
+    let mut later = own.clone();
+    later.conclude(1, &self::selected(), Exchange::ControllingOffer);
+    assert_eq!(later.default_destination(1, 1), Some(self::selected()[0].local.address.clone()));
+}
+
+/// RFC 8839 §4.4.1.3; decision 12: the local candidate of the valid pair.
+#[test]
+fn a_lite_agent_that_has_concluded_lists_the_local_candidates_of_its_pairs() {
+    let lite = [&TWO[3].replace("options=ice2,trickle", "lite options=ice2"), TWO[4], TWO[5]];
+    let mut description = local(&["0", "1"], &lite);
+    description.add(&"1 candidate:2 1 udp 2130706175 192.0.2.2 5002 typ host".parse().expect("a candidate"));
+    let pairs = [
+        concluded("candidate:2 1 udp 2130706175 192.0.2.2 5002 typ host", "203.0.113.1:1"),
+        concluded("candidate:1 2 udp 2130706430 192.0.2.1 5003 typ host", "203.0.113.1:2"),
+    ];
+    description.conclude(1, &pairs, Exchange::ControlledOffer);
+    let text = description.to_string();
+    assert_eq!((count(&text, "a=candidate:"), count(&text, "a=remote-candidates")), (2, 0));
+    for pair in pairs {
+        let default = description.default_destination(1, pair.local.component);
+        assert_eq!(default, Some(pair.local.address));
     }
 }
 

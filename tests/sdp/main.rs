@@ -4,6 +4,7 @@ mod fuzzed;
 mod later;
 mod over_sdp;
 mod read;
+mod trickle;
 #[cfg(feature = "serde")]
 mod web;
 mod write;
@@ -34,7 +35,7 @@ fn emitted(lines: &[&str]) -> Vec<Signal> {
 /// The own description with what an agent emitted.
 fn local(mids: &[&str], lines: &[&str]) -> Description {
     let mut description = Description::with_mids(mids);
-    emitted(lines).iter().for_each(|signal| description.add(signal));
+    description.extend(&emitted(lines));
     description
 }
 

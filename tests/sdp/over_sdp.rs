@@ -63,12 +63,10 @@ impl Side {
 fn run(sides: &mut [Side; 2], now: &mut Instant, end: Instant) {
     loop {
         let [one, other] = sides;
-        for (from, to) in [(&mut *one, &mut *other)] {
-            let there: Vec<_> = from.drain().into_iter().filter(|(addr, _)| *addr == to.addr).collect();
-            let back: Vec<_> = to.drain().into_iter().filter(|(addr, _)| *addr == from.addr).collect();
-            to.inbox.extend(there.into_iter().map(|(_, bytes)| (from.addr, bytes)));
-            from.inbox.extend(back.into_iter().map(|(_, bytes)| (to.addr, bytes)));
-        }
+        let there = one.drain().into_iter().filter(|(addr, _)| *addr == other.addr);
+        other.inbox.extend(there.map(|(_, bytes)| (one.addr, bytes)));
+        let back = other.drain().into_iter().filter(|(addr, _)| *addr == one.addr);
+        one.inbox.extend(back.map(|(_, bytes)| (other.addr, bytes)));
         let mut quiet = true;
         for side in sides.iter_mut() {
             while let Some((source, payload)) = side.inbox.pop_front() {
@@ -112,17 +110,24 @@ enum Candidates {
 }
 
 /// The whole exchange; whether both agents completed.
-fn exchange(offered: Candidates, answered: Candidates) -> [State; 2] {
+fn exchange(first: Candidates, second: Candidates) -> [State; 2] {
+    exchange_as(first, second, |answer| answer)
+}
+
+/// The same, the answer changed on its way.
+fn exchange_as(first: Candidates, second: Candidates, change: fn(String) -> String) -> [State; 2] {
     let mut now = epoch();
     let mut sides = [Side::new(Role::Controlling, 1, now), Side::new(Role::Controlled, 2, now)];
-    sides.iter_mut().for_each(|side| assert_eq!(side.drain(), []));
+    for side in &mut sides {
+        assert_eq!(side.drain(), []);
+    }
     let [offerer, answerer] = &mut sides;
 
     let blank = offerer.local.clone();
-    let offer = read(&describe(offerer, blank, offered));
+    let offer = read(&describe(offerer, blank, first));
     answerer.take(now, offer.signals());
     let answer = Description::answer_to(&offer);
-    let answer = read(&describe(answerer, answer, answered));
+    let answer = read(&change(describe(answerer, answer, second)));
     assert_eq!(answer.streams_after_answer(), [0]);
     offerer.take(now, answer.signals());
 
@@ -151,8 +156,41 @@ fn an_answer_without_candidates_leads_to_a_connection() {
     assert_eq!(exchange(Candidates::Withheld, Candidates::Withheld), [State::Completed; 2]);
 }
 
-/// RFC 8838 §16: half trickle is a complete offer and an answer of either kind.
+/// RFC 8838 §16: half trickle is a complete offer; the answerer trickles, or is one of regular ICE.
 #[test]
-fn a_complete_offer_and_answer_lead_to_a_connection() {
+fn a_complete_offer_leads_to_a_connection_with_any_answerer() {
     assert_eq!(exchange(Candidates::Listed, Candidates::Listed), [State::Completed; 2]);
+    let regular = |answer: String| answer.replace(" trickle", "").replace("a=end-of-candidates\r\n", "");
+    assert_eq!(exchange_as(Candidates::Listed, Candidates::Listed, regular), [State::Completed; 2]);
+}
+
+/// RFC 8838 §13: the nominated pairs conclude ICE, whether or not the peer ever ends its candidates.
+#[test]
+fn a_peer_that_never_ends_its_candidates_is_connected_too() {
+    let endless = |answer: String| answer.replace("a=end-of-candidates\r\n", "");
+    assert_eq!(exchange_as(Candidates::Listed, Candidates::Listed, endless), [State::Completed; 2]);
+}
+
+/// RFC 8839 §4.2.4: the check is sent to a candidate that the offer named, and the answer is still on its way.
+#[test]
+fn a_check_that_overtakes_the_answer_is_answered() {
+    let now = epoch();
+    let mut offerer = Side::new(Role::Controlling, 1, now);
+    let mut answerer = Side::new(Role::Controlled, 2, now);
+    assert_eq!((offerer.drain(), answerer.drain()), (vec![], vec![]));
+    let blank = offerer.local.clone();
+    let offer = read(&describe(&mut offerer, blank, Candidates::Listed));
+    answerer.take(now, offer.signals());
+    let (destination, check) = answerer.drain().remove(0);
+    assert_eq!(destination, offerer.addr);
+    let (local, source) = (offerer.addr.ip(), answerer.addr);
+    let datagram = Datagram { socket: SocketId(0), local, source, ecn: None, payload: &check };
+    let _ = offerer.agent.handle_input(now, Input::Datagram(datagram));
+    let mut sent = offerer.drain();
+    let answer = read(&describe(&mut answerer, Description::answer_to(&offer), Candidates::Listed));
+    offerer.take(now, answer.signals());
+    sent.extend(offerer.drain());
+    // A success response with the transaction id of the check (RFC 8489 §5).
+    let answers = |bytes: &[u8]| bytes[..2] == [1, 1] && bytes[8..20] == check[8..20];
+    assert!(sent.iter().any(|(to, bytes)| *to == source && answers(bytes)), "{sent:?}");
 }

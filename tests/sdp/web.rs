@@ -68,6 +68,7 @@ fn what_an_agent_emits_is_json_for_a_browser() {
         .map(|init| init.map(|init| serde_json::to_string(&init).expect("JSON")))
         .collect();
     let rest = r#""sdpMid":"data","sdpMLineIndex":0,"usernameFragment":"8hhY"}"#;
-    let first = format!(r#"{{"candidate":"candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",{rest}"#);
+    let first =
+        format!(r#"{{"candidate":"candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host ufrag 8hhY",{rest}"#);
     assert_eq!(json, [None, Some(first), Some(format!(r#"{{"candidate":"",{rest}"#))]);
 }

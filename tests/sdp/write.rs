@@ -50,7 +50,7 @@ fn an_answer_lists_all_candidates_and_credentials_of_its_own() {
     let offer = local(&["0", "1"], &FULL);
     let mut answer = Description::answer_to(&offer);
     let own = FULL.map(|line| line.replace("ufrag=", "ufrag=own").replace("pwd=asd", "pwd=own"));
-    own.iter().for_each(|line| answer.add(&line.parse().expect(line)));
+    answer.extend(&emitted(&own.each_ref().map(String::as_str)));
     let text = answer.to_string();
     assert_eq!(count(&text, "a=candidate:"), 6);
     assert_eq!(count(&text, "a=ice-options:ice2 trickle"), 1);
@@ -64,7 +64,7 @@ fn an_answer_lists_all_candidates_and_credentials_of_its_own() {
 fn what_an_agent_emits_has_ice2_and_credentials_that_no_other_session_has() {
     let descriptions = [1, 2].map(|seed| {
         let mut description = Description::with_mids(&["0"]);
-        emitted_by_an_agent(seed).iter().for_each(|signal| description.add(signal));
+        description.extend(&emitted_by_an_agent(seed));
         description
     });
     for description in &descriptions {
@@ -81,7 +81,7 @@ fn what_an_agent_emits_has_ice2_and_credentials_that_no_other_session_has() {
 fn an_own_ufrag_has_at_most_32_characters_and_the_peers_up_to_256() {
     for seed in 0..20 {
         let mut own = Description::with_mids(&["0"]);
-        emitted_by_an_agent(seed).iter().for_each(|signal| own.add(signal));
+        own.extend(&emitted_by_an_agent(seed));
         let ufrag = own.credentials(0).expect("credentials").ufrag;
         assert!((4..=32).contains(&ufrag.as_str().len()), "{ufrag}");
     }
@@ -99,7 +99,7 @@ fn an_own_ufrag_has_at_most_32_characters_and_the_peers_up_to_256() {
 #[test]
 fn own_options_are_at_most_20_ice_chars() {
     let mut description = Description::with_mids(&["0"]);
-    emitted_by_an_agent(1).iter().for_each(|signal| description.add(signal));
+    description.extend(&emitted_by_an_agent(1));
     assert!(!description.session.options.is_empty());
     for option in &description.session.options {
         let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
@@ -133,7 +133,7 @@ fn a_full_agent_never_says_lite_also_after_a_restart_from_lite() {
 fn a_full_agent_writes_its_pacing_at_the_session_level() {
     let offer = local(&["0", "1"], &FULL);
     let mut answer = Description::answer_to(&offer);
-    emitted(&FULL).iter().for_each(|signal| answer.add(signal));
+    answer.extend(&emitted(&FULL));
     for text in [offer.to_string(), answer.to_string()] {
         assert_eq!(count(&text, "a=ice-pacing:50"), 1);
         assert!(text.find("a=ice-pacing") < text.find("m="), "{text}");
@@ -248,6 +248,9 @@ fn a_trickled_candidate_names_its_generation() {
     let read = candidate(&line.replace("udp", "UDP"));
     assert_eq!(read.ufrag.as_ref().map(floe::credentials::Ufrag::as_str), Some("8hhY"));
     assert_eq!(read.to_string(), line);
+    let later = emitted(&["1 candidate:9 1 udp 7 192.0.2.1 5009 typ host"]);
+    let fragment = Fragment::of(&local(&["a", "b"], &FULL), &later);
+    assert!(fragment.to_string().contains("typ host ufrag bbbb\r\n"), "{fragment}");
 }
 
 /// RFC 8838 §13.
@@ -283,4 +286,5 @@ fn an_inactive_stream_keeps_its_attributes_of_ice() {
     let inactive = format!("{active}a=inactive\r\nb=AS:0\r\n");
     assert_eq!(read(&inactive), read(&active));
     assert_eq!(read(&inactive).media_attributes(0).len(), 5);
+    assert!(!inactive.contains("c=IN IP4 0.0.0.0"), "RFC 8839 §4.4.1.1.1: no way to put a stream on hold");
 }
