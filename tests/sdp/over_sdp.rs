@@ -181,14 +181,17 @@ fn a_check_that_overtakes_the_answer_is_answered() {
     let blank = offerer.local.clone();
     let offer = read(&describe(&mut offerer, blank, Candidates::Listed));
     answerer.take(now, offer.signals());
+    assert_eq!(answerer.drain(), []);
+    let at = answerer.wake.expect("the first check has its time");
+    let _ = answerer.agent.handle_input(at, Input::Timeout);
     let (destination, check) = answerer.drain().remove(0);
     assert_eq!(destination, offerer.addr);
     let (local, source) = (offerer.addr.ip(), answerer.addr);
     let datagram = Datagram { socket: SocketId(0), local, source, ecn: None, payload: &check };
-    let _ = offerer.agent.handle_input(now, Input::Datagram(datagram));
+    let _ = offerer.agent.handle_input(at, Input::Datagram(datagram));
     let mut sent = offerer.drain();
     let answer = read(&describe(&mut answerer, Description::answer_to(&offer), Candidates::Listed));
-    offerer.take(now, answer.signals());
+    offerer.take(at, answer.signals());
     sent.extend(offerer.drain());
     // A success response with the transaction id of the check (RFC 8489 §5).
     let answers = |bytes: &[u8]| bytes[..2] == [1, 1] && bytes[8..20] == check[8..20];
