@@ -102,10 +102,9 @@ impl Description {
         media.bundle_only = false;
     }
 
-    /// Answers a stream with `ice-mismatch`: no candidates, no ICE (§4.2.5). The default destination stays.
+    /// Answers a stream with `ice-mismatch`: no candidates are written, no ICE (§4.2.5). The default destination stays.
     pub fn refuse(&mut self, stream: usize) {
         let Some(media) = self.media.get_mut(stream) else { return };
-        media.candidates.clear();
         media.ice = Ice::Mismatch;
     }
 

@@ -319,7 +319,7 @@ fn remote_candidates_name_each_component_once() {
     }
     for lines in [
         "a=remote-candidates:1 192.0.2.3 45664\r\n",
-        "a=remote-candidates:1 192.0.2.3 45664 1 192.0.2.3 45665\r\n",
+        "a=remote-candidates:1 192.0.2.3 45664 1 192.0.2.3 45665 2 192.0.2.3 45666\r\n",
     ] {
         assert_eq!(field(&with(lines)), "remote-candidates", "{lines}");
     }
