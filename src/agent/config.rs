@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::checks::limits::Limits;
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
 use crate::io::ComponentId;
@@ -43,6 +44,7 @@ pub struct Config {
     pub(crate) policy: Policy,
     pub(crate) pacing: Duration,
     pub(crate) unauthenticated: Answer,
+    pub(crate) limits: Limits,
     pub(crate) trace: usize,
 }
 
@@ -60,6 +62,7 @@ impl Config {
             policy: Policy::All,
             pacing: Duration::from_millis(50),
             unauthenticated: Answer::Limited,
+            limits: Limits::default(),
             trace: 0,
         }
     }
@@ -111,6 +114,13 @@ impl Config {
     #[must_use]
     pub fn unauthenticated(mut self, answer: Answer) -> Self {
         self.unauthenticated = answer;
+        self
+    }
+
+    /// How much the session may hold, whatever the peer does; default [`Limits::default`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -61,6 +61,7 @@ impl Agent {
     }
 
     pub(super) fn fail(&mut self, now: Instant, reason: Reason) {
+        self.notes.reason = Some(reason);
         self.events.push_back(Event::Failed(reason));
         self.end(now, State::Failed);
     }
@@ -131,7 +132,9 @@ impl Agent {
     /// Consent on the path of a component is lost (RFC 7675 §5.1).
     pub(super) fn follow_expiry(&mut self, now: Instant, index: usize) {
         let Some(flow) = self.flows.get_mut(index) else { return };
-        flow.consent = None;
+        if let Some(consent) = flow.consent.take() {
+            self.notes.lost(now, flow.component, consent.loss(now));
+        }
         if let Some(pair) = flow.pair {
             // A pair that was only valid gives way to the next one; a selected one is the session's only path.
             flow.lost = self.checks.is_selected(pair);
@@ -153,7 +156,8 @@ impl Agent {
                         self.checks.unblock(base, peer);
                     }
                 }
-                turn::Event::PermissionRefused { peer, .. } => {
+                turn::Event::PermissionRefused { peer, problem } => {
+                    self.note_refused_peer(id, peer, problem.into());
                     if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
                         self.checks.refuse(base, peer);
                         self.follow_checks(now);

@@ -12,11 +12,13 @@
 
 mod bases;
 pub mod config;
+pub mod diagnosis;
 pub mod event;
 mod flow;
 mod follow;
 mod gathering;
 mod input;
+mod notes;
 mod output;
 mod pacer;
 pub mod path;
@@ -44,11 +46,13 @@ use crate::trace::Trace;
 
 use bases::Bases;
 use flow::Flow;
+use notes::Notes;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
-pub use config::{Answer, Config, Nomination, Policy, Role};
+pub use config::{Answer, Config, Limits, Nomination, Policy, Role};
+pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem};
 pub use path::Path;
 pub use state::State;
@@ -86,6 +90,8 @@ pub struct Agent {
     /// When an agent without consent gives up.
     give_up: Timer,
     stats: Stats,
+    /// What [`Agent::diagnosis`] tells, beside what others keep.
+    notes: Notes,
     trace: Trace,
     /// When the agent was called last: what is polled counts as sent then.
     now: Instant,
@@ -95,7 +101,8 @@ impl Agent {
     /// A new agent. Its first outputs are the credentials to signal.
     pub fn new(config: Config, now: Instant) -> Self {
         let mut rng = Rng::new(config.seed);
-        let settings = Settings { role: config.role, nomination: config.nomination, pacing: config.pacing };
+        let Config { role, nomination, pacing, limits, .. } = config;
+        let settings = Settings { role, nomination, pacing, limits };
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);
         let mut agent = Self {
@@ -105,7 +112,7 @@ impl Agent {
             state: State::New,
             bases: Bases::default(),
             checks,
-            gatherer: Gatherer::default(),
+            gatherer: Gatherer::new(limits.queries),
             relays: Relays::default(),
             events: VecDeque::new(),
             intents: Intents::default(),
@@ -123,6 +130,7 @@ impl Agent {
             free: Timer::STOPPED,
             give_up: Timer::STOPPED,
             stats: Stats::default(),
+            notes: Notes::new(now),
             trace,
             now,
         };

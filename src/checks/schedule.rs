@@ -1,6 +1,6 @@
 //! What is checked next (RFC 8445 §6.1.4.2), and how long its answer is waited for (§14.3).
 
-use super::checklist::ChecklistState;
+use super::checklist::{Checklist, ChecklistState};
 use super::pair::{PairId, PairState};
 use super::request::Check;
 use super::role::Role;
@@ -85,6 +85,9 @@ impl ChecklistSet {
         let check = self.check_of(id)?;
         let transaction = TransactionId(self.rng.transaction_id());
         let rto = self.rto();
+        if self.transactions.len() >= self.limits.open_transactions() {
+            self.transactions.forget_cancelled();
+        }
         let pair = self.pair_mut(id)?;
         pair.transaction = Some(transaction);
         if pair.state != PairState::Succeeded {
@@ -111,10 +114,14 @@ impl ChecklistSet {
         (self.ta() * self.groups.active()).clamp(RTO, MAX_RTO)
     }
 
-    /// Puts a pair into the triggered-check queue, once; there it waits, not among the ordinary ones.
+    /// Puts a pair into the triggered-check queue, once; there it waits, not among the ordinary ones. If the queue is
+    /// full it stays among these. A nomination has room in any case.
     pub(super) fn trigger(&mut self, id: PairId) {
         let Some(pair) = self.pair(id).filter(|pair| !pair.queued) else { return };
         let stream = pair.component.stream;
+        if !pair.nominating && self.checklist(stream).is_none_or(|list| self.is_full(list)) {
+            return;
+        }
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.queued = true;
@@ -123,5 +130,10 @@ impl ChecklistSet {
         if let Some(checklist) = self.checklist_mut(stream) {
             checklist.triggered.push_back(id);
         }
+    }
+
+    fn is_full(&self, list: &Checklist) -> bool {
+        let early = list.remote.is_none() && list.triggered.len() >= self.limits.early_checks;
+        early || list.triggered.len() >= self.limits.triggered_checks
     }
 }

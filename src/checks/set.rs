@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
+use super::limits::Limits;
 use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
@@ -17,13 +18,6 @@ use crate::rng::Rng;
 use crate::stun::Key;
 use crate::stun::transaction::Transactions;
 use crate::time::Duration;
-
-/// Pairs over the whole set (RFC 8445 §6.1.2.5).
-pub const MAX_PAIRS: usize = 100;
-/// Remote candidates, peer-reflexive ones included.
-pub const MAX_REMOTES: usize = 128;
-/// Local candidates, peer-reflexive ones included.
-pub const MAX_LOCALS: usize = 256;
 
 /// A candidate of this agent.
 #[derive(Debug, Clone)]
@@ -66,6 +60,8 @@ pub struct Settings {
     pub nomination: Nomination,
     /// The Ta that is proposed.
     pub pacing: Duration,
+    /// How much it may hold.
+    pub limits: Limits,
 }
 
 /// Everything that RFC 8445 §6 to §8 works on.
@@ -73,6 +69,7 @@ pub struct Settings {
 pub struct ChecklistSet {
     pub(super) roles: Roles,
     pub(super) nomination: Nomination,
+    pub(super) limits: Limits,
     pub(super) checklists: Vec<Checklist>,
     pub(super) locals: Vec<Local>,
     pub(super) remotes: Vec<Remote>,
@@ -106,6 +103,7 @@ impl ChecklistSet {
         Self {
             roles,
             nomination: settings.nomination,
+            limits: settings.limits,
             checklists: checklists.collect(),
             locals: Vec::new(),
             remotes: Vec::new(),

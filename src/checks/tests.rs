@@ -1,12 +1,13 @@
 //! Rules of the checklist set, without bytes.
 
 use super::form::Permission;
+use super::limits::Limits;
 use super::nominate::Nomination;
 use super::pair::{PairId, PairState, RemoteId};
 use super::request::{Outcome, Timeout};
 use super::respond::Verdict;
 use super::role::{Conflict, Role, Roles};
-use super::set::{ChecklistSet, MAX_PAIRS, MAX_REMOTES, Settings};
+use super::set::{ChecklistSet, Settings};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
 use crate::credentials::Credentials;
@@ -22,7 +23,12 @@ const REMOTE_UFRAG: &str = "remo";
 const REMOTE_PWD: &str = "remotePasswordOf22Chars";
 
 fn set(role: Role, components: &[u16]) -> ChecklistSet {
-    let settings = Settings { role, nomination: Nomination::First, pacing: Duration::from_millis(50) };
+    let settings = Settings {
+        role,
+        nomination: Nomination::First,
+        pacing: Duration::from_millis(50),
+        limits: Limits::default(),
+    };
     let mut set = ChecklistSet::new(settings, components, Rng::new([9; 32]));
     for stream in 0..components.len() as u16 {
         let credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
@@ -382,10 +388,10 @@ fn pairs_and_remote_candidates_are_limited() {
             );
         }
     }
-    assert_eq!(set.pairs().count(), MAX_PAIRS);
+    assert_eq!(set.pairs().count(), Limits::default().pairs);
     let shares = [0, 1].map(|stream| set.pairs().filter(|(_, pair)| pair.component.stream == stream).count());
-    assert_eq!(shares, [MAX_PAIRS / 2; 2], "the larger checklist gives way");
-    let refused = (0..MAX_REMOTES as u16).any(|number| {
+    assert_eq!(shares, [Limits::default().pairs / 2; 2], "the larger checklist gives way");
+    let refused = (0..Limits::default().remote_candidates as u16).any(|number| {
         let candidate =
             candidate(at(0, 1), 1, 1, &format!("12.0.{}.{}:5000", number / 200, number % 200 + 1));
         let addr = candidate.address.socket().unwrap();
