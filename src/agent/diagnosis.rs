@@ -17,13 +17,15 @@
 //! | the facts, as data | here |
 //! | from the agent's parts to the facts | `collect` |
 //! | from the facts to the causes | `infer` |
-//! | the causes and their sentences | [`cause`] |
+//! | the causes, as data | [`cause`] |
+//! | and as sentences | `sentence` |
 //! | the report as text | `text` |
 
 pub mod cause;
 mod collect;
 mod infer;
 mod nat;
+mod sentence;
 mod text;
 
 use std::net::{IpAddr, SocketAddr};

@@ -100,17 +100,14 @@ impl ChecklistSet {
     ) -> Result<(), usize> {
         let known =
             self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr);
-        let id = match known {
-            Some(index) => {
-                if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
-                    self.remotes[index].candidate = candidate;
-                }
-                RemoteId(index as u16)
+        let limit = self.limits.remote_candidates;
+        let id = if let Some(index) = known {
+            if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
+                self.remotes[index].candidate = candidate;
             }
-            None => {
-                let limit = self.limits.remote_candidates;
-                self.push_remote(component, addr, candidate).ok_or(limit)?
-            }
+            RemoteId(index as u16)
+        } else {
+            self.push_remote(component, addr, candidate).ok_or(limit)?
         };
         let mut bases: Vec<_> = self.bases.iter().map(|(base, local)| (*base, *local)).collect();
         bases.sort_unstable();

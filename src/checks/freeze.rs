@@ -57,15 +57,12 @@ impl Groups {
 
     fn found(&mut self, key: (Foundation, Foundation)) -> GroupId {
         let group = Group { key, members: 0, active: 0, succeeded: 0, frozen: BTreeSet::new(), top: None };
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.list[usize::from(id.0)] = group;
-                id
-            }
-            None => {
-                self.list.push(group);
-                GroupId((self.list.len() - 1) as u16)
-            }
+        let id = if let Some(id) = self.free.pop() {
+            self.list[usize::from(id.0)] = group;
+            id
+        } else {
+            self.list.push(group);
+            GroupId((self.list.len() - 1) as u16)
         };
         self.ids.insert(key, id);
         id
@@ -155,6 +152,12 @@ impl Groups {
 
     fn first_frozen(&self, id: GroupId, stream: u16) -> Option<PairId> {
         self.list[usize::from(id.0)].frozen.iter().find(|rank| rank.0 == stream).map(|rank| rank.3)
+    }
+
+    /// Places for groups.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 
     /// Num-Waiting + Num-In-Progress of RFC 8445 §14.3.

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::agent::{Reason, State};
+use crate::agent::{Diagnosis, Reason, State};
 use crate::error::SignalError;
 use crate::io::ComponentId;
 use crate::signal::Signal;
@@ -22,6 +22,7 @@ pub(super) enum Command {
     Signal(Signal, oneshot::Sender<Result<(), SignalError>>),
     Stats(oneshot::Sender<stats::Stats>),
     Trace(oneshot::Sender<Trace>),
+    Diagnosis(oneshot::Sender<Option<Diagnosis>>),
     Close,
 }
 
@@ -39,6 +40,7 @@ pub(super) struct Status {
 pub(super) struct End {
     pub(super) stats: stats::Stats,
     pub(super) trace: Trace,
+    pub(super) diagnosis: Diagnosis,
 }
 
 /// One datagram of the peer.
@@ -115,6 +117,10 @@ impl Handle {
 
     pub(super) async fn trace(&self) -> Trace {
         self.ask(Command::Trace, |end| end.trace.clone()).await
+    }
+
+    pub(super) async fn diagnosis(&self) -> Option<Diagnosis> {
+        self.ask(Command::Diagnosis, |end| Some(end.diagnosis.clone())).await
     }
 
     /// Waits until the driver has ended. `None` if it was torn down, as by the end of its runtime.

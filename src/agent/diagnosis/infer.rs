@@ -150,7 +150,7 @@ fn silence(facts: &Diagnosis, config: &Config) -> Vec<Cause> {
         causes.extend(servers(facts));
         return causes;
     }
-    let foreign = nat::are_foreign(&facts.peer.candidates, facts.bases.iter().map(|base| base.addr));
+    let foreign = nat::are_foreign(&facts.peer.candidates, &facts.bases);
     let relays = facts.bases.iter().any(|base| base.relay.is_some())
         || facts.peer.candidates.iter().any(|end| end.kind == CandidateType::Relayed);
     if received > 0 {

@@ -1,8 +1,8 @@
 //! What the addresses that others saw say about the NATs on the way.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Diagnosis, End, Ends};
+use super::{Base, Diagnosis, End, Ends};
 use crate::candidate::CandidateType;
 
 /// Whose NAT was seen to map each destination anew (RFC 4787 §4.1).
@@ -44,12 +44,12 @@ fn is_reflexive(end: &End) -> bool {
 }
 
 /// Whether all these ends are private addresses of networks that none of our bases is in.
-pub(super) fn are_foreign(ends: &[End], bases: impl Iterator<Item = SocketAddr> + Clone) -> bool {
+pub(super) fn are_foreign(ends: &[End], bases: &[Base]) -> bool {
     let foreign = |end: &End| {
         let ip = end.addr.ip();
         end.kind == CandidateType::Host
             && is_private(ip)
-            && !bases.clone().any(|base| same_net(base.ip(), ip))
+            && !bases.iter().any(|base| same_net(base.addr.ip(), ip))
     };
     !ends.is_empty() && ends.iter().all(foreign)
 }
