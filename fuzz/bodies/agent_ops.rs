@@ -422,6 +422,8 @@ impl Session {
                 _ => {}
             }
         }
+        let diagnosis = self.agent.diagnosis();
+        assert!(diagnosis.pairs.len() <= 100 && !diagnosis.to_string().is_empty());
         assert!(!matches!(self.agent.state(), State::Failed | State::Closed) || self.path.is_none());
         if let Some(path) = self.path {
             assert!(self.agent.may_send(&path), "a path that was announced is usable until another one is");

@@ -123,6 +123,24 @@ impl Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::pair::Pair;
+    use crate::checks::request::Check;
+    use crate::checks::set::{Local, Remote};
+    use crate::stun::transaction::Transaction;
+
+    /// The documentation says 1 MiB: 2 KiB for the text of each remote candidate, 512 bytes for each thing.
+    #[test]
+    fn everything_at_its_limit_takes_less_than_1_mib() {
+        for size in
+            [size_of::<Pair>(), size_of::<Local>(), size_of::<Remote>(), size_of::<Transaction<Check>>()]
+        {
+            assert!(size <= 512, "{size}");
+        }
+        let all = Limits::default();
+        let things = all.bases + all.local_candidates + all.remote_candidates + all.pairs + all.queries;
+        let bytes = (things + all.open_transactions()) * 512 + all.remote_candidates * 2048;
+        assert!(bytes < 1 << 20, "{bytes}");
+    }
 
     #[test]
     fn limits_are_clamped_and_transactions_have_room_for_all_pairs() {

@@ -125,6 +125,16 @@ fn a_peer_without_candidates() {
     assert_eq!(cause, Cause::NoCandidates { has_ended: true });
 }
 
+/// One component works, the other one has nobody to talk to.
+#[test]
+fn a_component_that_the_peer_does_not_have() {
+    let (world, a, cause) = failing([Nat::none().into(), Nat::none().into()], |_| {
+        Box::new(|at, config| config.components(&[2 - at as u16]))
+    });
+    assert_eq!(cause, Cause::NoCandidates { has_ended: true });
+    assert_eq!(diagnosis(&world, a).pairs.len(), 1);
+}
+
 #[test]
 fn a_relay_policy_without_a_relay() {
     let (_, _, cause) = failing([Nat::none().into(), Nat::none().into()], |_| {

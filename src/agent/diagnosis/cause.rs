@@ -150,6 +150,13 @@ pub enum Cause {
         /// Checks of ours.
         sent: u32,
     },
+    /// The peer answered, but not to the end: no pair lasted until it was nominated.
+    PathBroke {
+        /// Checks of ours.
+        sent: u32,
+        /// Answers to them.
+        answered: u32,
+    },
     /// NATs on the way let nothing through, and there is no relay.
     RelayNeeded {
         /// Whose NAT was seen to map each destination anew; `None`: nobody's, but no other was asked.
@@ -194,6 +201,7 @@ impl Cause {
             | Self::CredentialsDiffer { .. }
             | Self::RoleConflict { .. }
             | Self::OneWay { .. }
+            | Self::PathBroke { .. }
             | Self::PrivateOnly { .. }
             | Self::DependentMapping { .. }
             | Self::RelayNeeded { mapping: Some(_) } => Certainty::Likely,
@@ -226,6 +234,7 @@ impl Cause {
             Self::RoleConflict { .. } => "role-conflict",
             Self::AnswersFromElsewhere { .. } => "answers-from-elsewhere",
             Self::OneWay { .. } => "one-way",
+            Self::PathBroke { .. } => "path-broke",
             Self::RelayNeeded { .. } => "relay-needed",
             Self::DependentMapping { .. } => "dependent-mapping",
             Self::DirectBlocked { .. } => "direct-blocked",

@@ -111,9 +111,15 @@ fn family_mismatch(facts: &Diagnosis) -> Option<Cause> {
     disjoint.then_some(Cause::FamilyMismatch { ours: family, theirs })
 }
 
+/// The pairs of the components that have no path.
+fn stuck(facts: &Diagnosis) -> impl Iterator<Item = &Pair> {
+    let works = |component| facts.pairs.iter().any(|pair| pair.component == component && pair.works());
+    facts.pairs.iter().filter(move |pair| !works(pair.component))
+}
+
 /// What the peer's packets say.
 fn refused(facts: &Diagnosis, _: &Config) -> Vec<Cause> {
-    let sum = |count: fn(&Pair) -> u32| facts.pairs.iter().map(count).sum::<u32>();
+    let sum = |count: fn(&Pair) -> u32| stuck(facts).map(count).sum::<u32>();
     if sum(|pair| pair.quality.responses_received) > 0 {
         return Vec::new();
     }
@@ -133,15 +139,25 @@ fn refused(facts: &Diagnosis, _: &Config) -> Vec<Cause> {
     } else if conflicts >= CONFLICTS {
         Some(Cause::RoleConflict { answers: conflicts })
     } else {
-        facts.pairs.iter().find_map(failure)
+        stuck(facts).find_map(failure)
     };
     cause.into_iter().collect()
 }
 
-/// Nothing that was sent to the peer was answered.
+/// The peer says nothing, or not any more.
 fn silence(facts: &Diagnosis, config: &Config) -> Vec<Cause> {
-    let requests = facts.pairs.iter().map(|pair| pair.quality.requests_sent).sum();
-    let received = facts.pairs.iter().map(|pair| pair.quality.requests_received).sum();
+    let sum = |count: fn(&Pair) -> u32| stuck(facts).map(count).sum::<u32>();
+    let requests = sum(|pair| pair.quality.requests_sent);
+    let received = sum(|pair| pair.quality.requests_received);
+    let answered = sum(|pair| pair.quality.responses_received);
+    let pairs = stuck(facts).count();
+    if answered > 0 {
+        return vec![Cause::PathBroke { sent: requests, answered }];
+    }
+    if pairs == 0 && !facts.pairs.is_empty() {
+        // Other components have some.
+        return vec![Cause::NoCandidates { has_ended: facts.peer.has_ended }];
+    }
     let asked = || facts.servers.iter().filter(|server| server.requests > 0);
     let mut causes = Vec::new();
     if asked().all(|server| server.answers == 0) && received == 0 && asked().next().is_some() {
@@ -167,7 +183,7 @@ fn silence(facts: &Diagnosis, config: &Config) -> Vec<Cause> {
     } else if !relays && config.turn_servers.is_empty() && nat::between(facts) {
         causes.push(Cause::RelayNeeded { mapping: nat::dependent(facts) });
     }
-    causes.push(Cause::PeerSilent { pairs: facts.pairs.len(), requests });
+    causes.push(Cause::PeerSilent { pairs, requests });
     causes
 }
 

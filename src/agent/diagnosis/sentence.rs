@@ -92,6 +92,13 @@ impl Display for Cause {
                     "{received} of the peer arrived, but no answer to {sent} of ours: the way to the peer is blocked"
                 )
             }
+            Self::PathBroke { sent, answered } => {
+                let (sent, answered) = (count(*sent, "check"), count(*answered, "answer"));
+                write!(
+                    f,
+                    "{answered} came to {sent}, but none to the last ones: the path broke, or loses most packets"
+                )
+            }
             Self::RelayNeeded { mapping: Some(ends) } => {
                 write!(f, "{ends} each destination anew, which takes a relay, and none is configured")
             }
