@@ -99,6 +99,24 @@ impl Display for Cause {
                     "{answered} came to {sent}, but none to the last ones: the path broke, or loses most packets"
                 )
             }
+            Self::RelayNeeded { .. } | Self::DependentMapping { .. } | Self::DirectBlocked { .. } => {
+                self.write_relay(f)
+            }
+            Self::PeerSilent { pairs, requests } => {
+                let (pairs, requests) = (many(*pairs, "pair"), count(*requests, "check"));
+                write!(
+                    f,
+                    "nothing was heard of the peer: {requests} on {pairs} without an answer; it may be gone, or a firewall is on the way"
+                )
+            }
+            Self::ConsentLost { at, loss, .. } => write_loss(f, *at, *loss),
+        }
+    }
+}
+
+impl Cause {
+    fn write_relay(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
             Self::RelayNeeded { mapping: Some(ends) } => {
                 write!(f, "{ends} each destination anew, which takes a relay, and none is configured")
             }
@@ -115,19 +133,10 @@ impl Display for Cause {
                     "a relay is in use because {pairs} did not work ({requests}): NATs or firewalls on the way"
                 )
             }
-            Self::PeerSilent { pairs, requests } => {
-                let (pairs, requests) = (many(*pairs, "pair"), count(*requests, "check"));
-                write!(
-                    f,
-                    "nothing was heard of the peer: {requests} on {pairs} without an answer; it may be gone, or a firewall is on the way"
-                )
-            }
-            Self::ConsentLost { at, loss, .. } => write_loss(f, *at, *loss),
+            _ => Ok(()),
         }
     }
-}
 
-impl Cause {
     fn write_server(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::UdpBlocked { servers, requests } => {
