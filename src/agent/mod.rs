@@ -14,11 +14,13 @@
 mod bases;
 pub mod choose;
 pub mod config;
+pub mod diagnosis;
 pub mod event;
 mod flow;
 mod follow;
 mod gathering;
 mod input;
+mod notes;
 mod output;
 mod pacer;
 pub mod path;
@@ -47,12 +49,14 @@ use crate::trace::Trace;
 
 use bases::Bases;
 use flow::Flow;
+use notes::Notes;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
 pub use choose::ValidPair;
-pub use config::{Answer, Config, Implementation, Nomination, Policy, Role};
+pub use config::{Answer, Config, Implementation, Limits, Nomination, Policy, Role};
+pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use path::Path;
 pub use state::State;
@@ -96,6 +100,8 @@ pub struct Agent {
     /// When an agent without consent gives up.
     give_up: Timer,
     stats: Stats,
+    /// What [`Agent::diagnosis`] tells, beside what others keep.
+    notes: Notes,
     trace: Trace,
     /// When the agent was called last: what is polled counts as sent then.
     now: Instant,
@@ -109,6 +115,7 @@ impl Agent {
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);
         let heard = vec![0; config.components.len()];
+        let gatherer = Gatherer::new(config.limits.queries);
         let mut agent = Self {
             flows: config.component_ids().into_iter().map(Flow::new).collect(),
             config,
@@ -119,7 +126,7 @@ impl Agent {
             previous: None,
             heard,
             former: Vec::new(),
-            gatherer: Gatherer::default(),
+            gatherer,
             relays: Relays::default(),
             events: VecDeque::new(),
             intents: Intents::default(),
@@ -137,6 +144,7 @@ impl Agent {
             free: Timer::STOPPED,
             give_up: Timer::STOPPED,
             stats: Stats::default(),
+            notes: Notes::new(now),
             trace,
             now,
         };

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::pair::{Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
-use super::set::{ChecklistSet, Generation, Implementation, MAX_PAIRS};
+use super::set::{ChecklistSet, Generation, Implementation};
 use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
@@ -242,7 +242,7 @@ impl ChecklistSet {
             false
         };
         self.limit_pairs();
-        if self.by_path.len() > MAX_PAIRS {
+        if self.by_path.len() > self.limits.pairs {
             // Nothing could be given up for it.
             self.remove_pair(id);
             return None;
