@@ -104,7 +104,7 @@ pub fn agent_ops(data: &[u8]) {
     }
     // Whatever happened: an agent that is let alone comes to rest, or to its regular work. This takes most of the time,
     // so that one program in four shows it.
-    if data.len() % 4 == 0 {
+    if data.len().is_multiple_of(4) {
         session.settle();
     }
 }

@@ -221,7 +221,7 @@ impl Promises {
                 }
                 _ => None,
             },
-            _ => None,
+            Kind::Other => None,
         };
         relayed.map_or(direct, |(peer, raw)| Bare { relayed: Some(peer), raw })
     }
