@@ -104,7 +104,7 @@ pub fn agent_ops(data: &[u8]) {
     }
     // Whatever happened: an agent that is let alone comes to rest, or to its regular work. This takes most of the time,
     // so that one program in four shows it.
-    if data.len() & 3 == 0 {
+    if data.len().is_multiple_of(4) {
         session.settle();
     }
 }
@@ -486,8 +486,6 @@ impl Session {
                 _ => {}
             }
         }
-        let diagnosis = self.agent.diagnosis();
-        assert!(diagnosis.pairs.len() <= 100 && !diagnosis.to_string().is_empty());
         self.promises.drained();
         assert_eq!(self.agent.state(), self.state, "not announced");
         assert_eq!(self.agent.stats().packets_received, self.data);
