@@ -11,11 +11,20 @@ use crate::stun::auth::Integrity;
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Attributes, Message, TransactionId, Verified, Writer};
 
-/// Comprehension-required attributes that a check may have.
-const KNOWN: [u16; 5] = [
+/// Comprehension-required attributes of STUN and ICE (RFC 8489 §18.3, RFC 8445 §20.1). Those that a check has no use
+/// for are ignored (RFC 8489 §6.3).
+const KNOWN: [u16; 13] = [
+    attr::MAPPED_ADDRESS,
     attr::USERNAME,
     attr::MESSAGE_INTEGRITY,
+    attr::ERROR_CODE,
+    attr::UNKNOWN_ATTRIBUTES,
+    attr::REALM,
+    attr::NONCE,
     attr::MESSAGE_INTEGRITY_SHA256,
+    attr::PASSWORD_ALGORITHM,
+    attr::USERHASH,
+    attr::XOR_MAPPED_ADDRESS,
     attr::PRIORITY,
     attr::USE_CANDIDATE,
 ];
@@ -224,6 +233,7 @@ fn names(username: &[u8], ufrag: &str) -> bool {
     username.strip_prefix(ufrag.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'))
 }
 
-fn first_unknown(attributes: &Attributes<'_>) -> Option<u16> {
+/// The first attribute that must be understood and is not.
+pub(super) fn first_unknown(attributes: &Attributes<'_>) -> Option<u16> {
     attributes.iter().map(|(kind, _)| kind).find(|kind| *kind < 0x8000 && !KNOWN.contains(kind))
 }
