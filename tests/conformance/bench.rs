@@ -51,6 +51,27 @@ impl Sent {
         self.message().class() == class
     }
 
+    /// The success response of the peer: `fill` comes before the integrity.
+    pub(crate) fn success_with(&self, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
+        message(Class::Success, Method::BINDING, self.id(), |writer| {
+            writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr(HOST));
+            fill(writer);
+            writer.integrity(&Key::short_term(PEER_PWD), Integrity::Sha1).fingerprint();
+        })
+    }
+
+    pub(crate) fn success(&self) -> Vec<u8> {
+        self.success_with(|_| {})
+    }
+
+    /// An error response of the peer.
+    pub(crate) fn error(&self, code: u16) -> Vec<u8> {
+        message(Class::Error, Method::BINDING, self.id(), |writer| {
+            writer.put_error_code(code, "").integrity(&Key::short_term(PEER_PWD), Integrity::Sha1);
+            writer.fingerprint();
+        })
+    }
+
     /// 0 for success.
     pub(crate) fn code(&self) -> u16 {
         self.message().plain().attributes().error_code().map_or(0, |error| error.code)
@@ -232,33 +253,12 @@ impl Bench {
         self.check_with(|_| {})
     }
 
-    /// The success response of the peer: `fill` comes before the integrity.
-    pub(crate) fn success_with(&self, to: &Sent, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
-        message(Class::Success, Method::BINDING, to.id(), |writer| {
-            writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr(HOST));
-            fill(writer);
-            writer.integrity(&Key::short_term(PEER_PWD), Integrity::Sha1).fingerprint();
-        })
-    }
-
-    pub(crate) fn success(&self, to: &Sent) -> Vec<u8> {
-        self.success_with(to, |_| {})
-    }
-
-    /// An error response of the peer.
-    pub(crate) fn error(&self, to: &Sent, code: u16) -> Vec<u8> {
-        message(Class::Error, Method::BINDING, to.id(), |writer| {
-            writer.put_error_code(code, "").integrity(&Key::short_term(PEER_PWD), Integrity::Sha1);
-            writer.fingerprint();
-        })
-    }
-
     /// Answers every check that the agent has sent to the peer.
     pub(crate) fn answer_checks(&mut self) {
         let checks: Vec<Sent> =
             self.sent.iter().filter(|it| it.to == addr(PEER) && it.is(Class::Request)).cloned().collect();
         for check in checks {
-            let answer = self.success(&check);
+            let answer = check.success();
             let _ = self.receive(PEER, &answer);
         }
     }

@@ -23,7 +23,7 @@ fn an_answer_with_the_other_algorithm_is_discarded() {
     });
     let _ = bench.receive(PEER, &other);
     assert!(!bench.is_usable());
-    let answer = bench.success(&check);
+    let answer = check.success();
     let _ = bench.receive(PEER, &answer);
     assert!(bench.is_usable());
 }
@@ -52,7 +52,7 @@ fn a_forged_answer_is_discarded_and_the_check_goes_on() {
     assert_eq!(bench.agent.role(), Role::Controlling, "no forged 487 counts");
     bench.wait(ms(600));
     assert_eq!(bench.sent.iter().filter(|it| it.raw == check.raw).count(), 2, "sent again");
-    let answer = bench.success(&check);
+    let answer = check.success();
     let _ = bench.receive(PEER, &answer);
     assert!(bench.is_usable());
 }
@@ -61,11 +61,11 @@ fn a_forged_answer_is_discarded_and_the_check_goes_on() {
 #[test]
 fn an_answer_with_an_unknown_required_attribute_validates_nothing() {
     let (mut bench, check) = asking();
-    let answer = bench.success_with(&check, |writer| {
+    let answer = check.success_with(|writer| {
         writer.put(0x7001, &[]);
     });
     let _ = bench.receive(PEER, &answer);
-    let again = bench.success(&check);
+    let again = check.success();
     let _ = bench.receive(PEER, &again);
     assert!(!bench.is_usable());
     bench.wait(ms(2000));
