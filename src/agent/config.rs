@@ -1,10 +1,13 @@
 //! What an agent is told at its birth. Setters consume, nothing here can fail.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::checks::Implementation;
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
+use crate::checks::set::Settings;
 use crate::io::ComponentId;
 use crate::turn::TurnServer;
 
@@ -31,11 +34,21 @@ pub enum Answer {
     Silent,
 }
 
+/// What all randomness comes from. `Debug` does not show it: with it go all passwords.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed(pub(crate) [u8; 32]);
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed")
+    }
+}
+
 /// The configuration of an [`Agent`](super::Agent).
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) role: Role,
-    pub(crate) seed: [u8; 32],
+    pub(crate) seed: Seed,
     pub(crate) stun_servers: Vec<SocketAddr>,
     pub(crate) turn_servers: Vec<TurnServer>,
     pub(crate) components: Vec<u16>,
@@ -44,6 +57,7 @@ pub struct Config {
     pub(crate) pacing: Duration,
     pub(crate) unauthenticated: Answer,
     pub(crate) trace: usize,
+    pub(crate) implementation: Implementation,
 }
 
 impl Config {
@@ -52,15 +66,16 @@ impl Config {
     pub fn new(role: Role, seed: [u8; 32]) -> Self {
         Self {
             role,
-            seed,
+            seed: Seed(seed),
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             components: vec![1],
-            nomination: Nomination::Best { settle: Duration::from_millis(500) },
+            nomination: Nomination::Renominate { settle: Duration::from_millis(500) },
             policy: Policy::All,
             pacing: Duration::from_millis(50),
             unauthenticated: Answer::Limited,
             trace: 0,
+            implementation: Implementation::Full,
         }
     }
 
@@ -78,14 +93,16 @@ impl Config {
         self
     }
 
-    /// The number of components of each data stream; default `[1]`. Zeros and numbers above 256 are clamped.
+    /// The number of components of each data stream; default `[1]`, also for an empty list: no session is without a
+    /// stream. Zeros and numbers above 256 are clamped.
     #[must_use]
     pub fn components(mut self, per_stream: &[u16]) -> Self {
+        let per_stream = if per_stream.is_empty() { &[1] } else { per_stream };
         self.components = per_stream.iter().map(|count| (*count).clamp(1, 256)).collect();
         self
     }
 
-    /// When to nominate; default [`Nomination::Best`] with 500 ms.
+    /// When to nominate; default [`Nomination::Renominate`] with 500 ms.
     #[must_use]
     pub fn nomination(mut self, nomination: Nomination) -> Self {
         self.nomination = nomination;
@@ -114,11 +131,25 @@ impl Config {
         self
     }
 
+    /// Makes a lite agent (RFC 8445 §2.5): it has host candidates only, answers checks and sends none. For hosts with a
+    /// public address that every peer can reach, such as media servers; one address of each family is enough (RFC 8445
+    /// §5.2). Whoever has several, or a NAT before them, wants a full agent, the default.
+    #[must_use]
+    pub fn lite(mut self) -> Self {
+        self.implementation = Implementation::Lite;
+        self
+    }
+
     /// Keeps the last `records` events of the wire and the state machine; default 0, nothing is kept.
     #[must_use]
     pub fn trace(mut self, records: usize) -> Self {
         self.trace = records;
         self
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let (role, nomination, pacing) = (self.role, self.nomination, self.pacing);
+        Settings { role, nomination, pacing, implementation: self.implementation }
     }
 
     /// Every component of every data stream, in order.

@@ -69,6 +69,8 @@ pub enum Event {
     RoleSwitched(Role),
     /// The session is over, and why.
     Failed(Reason),
+    /// Only a restart can bring the session back (RFC 7675 §5.1): call [`Agent::restart`](super::Agent::restart).
+    RestartNeeded(Why),
     /// A STUN or TURN server is of no use, as in the W3C's `icecandidateerror`.
     Server {
         /// Which server.
@@ -137,6 +139,18 @@ pub enum ServerProblem {
     AllocationLost,
 }
 
+/// Why a restart is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// The selected pair lost consent (RFC 7675 §5.1).
+    #[error("the peer's consent expired")]
+    ConsentExpired,
+    /// The socket of the selected pair was removed.
+    #[error("the selected path is gone")]
+    PathGone,
+}
+
 /// Why a session failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -150,8 +164,8 @@ pub enum Reason {
     /// Every pair was checked, none answered (RFC 8863 §4).
     #[error("no candidate pair works")]
     ChecksFailed,
-    /// The selected pair lost consent and nothing replaced it (RFC 7675 §5.1).
-    #[error("the peer's consent expired")]
+    /// The selected pair lost consent (RFC 7675 §5.1), or its socket or its relay, and nothing replaced it.
+    #[error("the selected pair is lost")]
     ConsentExpired,
 }
 

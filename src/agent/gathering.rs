@@ -54,23 +54,41 @@ impl Agent {
         let addr = local;
         let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
         let base_id = self.bases.add(base);
-        if self.config.policy != Policy::Relay {
-            let candidate = self.candidate(&base, CandidateType::Host, addr, None, None);
-            if self.config.policy == Policy::All {
-                self.signal_candidate(component.stream, &candidate);
-            }
-            self.checks.add_base(base_id, component, candidate, Permission::Granted);
-        }
-        self.ask_servers(base_id, &base);
-        if !self.gather_patience_runs() {
-            self.gather_patience.set(now + PATIENCE);
-        }
+        self.gather_on(base_id, &base);
+        self.be_patient(now);
         self.update_state(now);
         Ok(())
     }
 
-    fn gather_patience_runs(&self) -> bool {
-        self.gather_patience.deadline().is_some() || self.gathering_ended
+    /// No pair of any session leaves from there any more.
+    pub(super) fn forget_base(&mut self, base: BaseId) {
+        self.checks.remove_base(base);
+        if let Some(previous) = &mut self.previous {
+            previous.remove_base(base);
+        }
+        self.bases.remove(base);
+    }
+
+    /// Servers have a time to answer, from the first socket on.
+    pub(super) fn be_patient(&mut self, now: Instant) {
+        if self.gather_patience.deadline().is_none() && !self.gathering_ended {
+            self.gather_patience.set(now + PATIENCE);
+        }
+    }
+
+    /// The host candidate of a socket is signalled, and every server is asked through it.
+    pub(super) fn gather_on(&mut self, id: BaseId, base: &Base) {
+        if self.config.policy != Policy::Relay {
+            let candidate = self.candidate(base, CandidateType::Host, base.addr, None, None);
+            if self.config.policy == Policy::All {
+                self.signal_candidate(base.component.stream, &candidate);
+            }
+            self.checks.add_base(id, base.component, candidate, Permission::Granted);
+        }
+        // A lite agent has host candidates only (RFC 8445 §5.2).
+        if self.checks.sends_checks() {
+            self.ask_servers(id, base);
+        }
     }
 
     fn ask_servers(&mut self, id: BaseId, base: &Base) {
@@ -86,13 +104,14 @@ impl Agent {
             }
         }
         for (number, server) in self.config.turn_servers.iter().enumerate() {
-            if reachable(server.addr) {
+            if reachable(server.addr) && self.relays.of_server(id, server.addr).is_none() {
                 self.relays.add(Relay {
                     client: Client::new(server.clone(), self.rng.seed()),
                     from: id,
                     server: ServerId((self.config.stun_servers.len() + number) as u16),
                     server_addr: server.addr,
                     base: None,
+                    mapped: None,
                     settled: false,
                     queued: false,
                 });
@@ -108,10 +127,9 @@ impl Agent {
         for base in gone {
             self.gatherer.remove_base(base);
             self.relays.remove_base(base);
-            self.checks.remove_base(base);
-            self.bases.remove(base);
+            self.forget_base(base);
         }
-        self.follow_paths(now);
+        self.follow_checks(now);
         self.follow_gathering(now);
     }
 
@@ -141,7 +159,7 @@ impl Agent {
         self.follow_gathering(now);
     }
 
-    fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: SocketAddr) {
+    pub(super) fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: SocketAddr) {
         let Some(base) = self.bases.get(id).copied() else { return };
         // Without a NAT a host candidate says the same, unless it is not signalled (RFC 8828 §5.2). What the peer's
         // answer told before the server did was not signalled either.
@@ -183,10 +201,23 @@ impl Agent {
         let id = self.bases.add(base);
         if let Some(relay) = self.relays.get_mut(relay) {
             relay.base = Some(id);
+            relay.mapped = Some(mapped);
         }
+        self.offer_relayed(now, id, &base, server, mapped);
+    }
+
+    /// Signals a relayed candidate and pairs it.
+    pub(super) fn offer_relayed(
+        &mut self,
+        now: Instant,
+        id: BaseId,
+        base: &Base,
+        server: SocketAddr,
+        mapped: SocketAddr,
+    ) {
         // RFC 8828 §5.2: the other policies hide where this host is.
         let shown = Some(mapped).filter(|_| self.config.policy == Policy::All);
-        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), shown);
+        let candidate = self.candidate(base, CandidateType::Relayed, base.addr, Some(server), shown);
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_base(id, base.component, candidate, Permission::Needed);
         self.ask_permissions(now);

@@ -7,10 +7,12 @@
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
 //! | the peer's signals | `signals` |
+//! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
 
 mod bases;
+pub mod choose;
 pub mod config;
 pub mod event;
 mod flow;
@@ -22,6 +24,7 @@ mod pacer;
 pub mod path;
 mod record;
 mod relays;
+mod restart;
 mod signals;
 pub mod state;
 mod tick;
@@ -34,7 +37,7 @@ use std::collections::VecDeque;
 use crate::candidate::address::LocalPreference;
 use crate::candidate::foundation::FoundationAllocator;
 use crate::checks::ChecklistSet;
-use crate::checks::set::Settings;
+use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -48,8 +51,9 @@ use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
-pub use config::{Answer, Config, Nomination, Policy, Role};
-pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem};
+pub use choose::ValidPair;
+pub use config::{Answer, Config, Implementation, Nomination, Policy, Role};
+pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use path::Path;
 pub use state::State;
 
@@ -61,6 +65,12 @@ pub struct Agent {
     state: State,
     bases: Bases,
     checks: ChecklistSet,
+    /// The ICE session before a restart, while a flow is on one of its pairs.
+    previous: Option<ChecklistSet>,
+    /// How many generations of the peer's credentials were taken, by stream.
+    heard: Vec<u32>,
+    /// The peer's former ufrags, with their streams: what still comes of them is late.
+    former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
     flows: Vec<Flow>,
@@ -94,10 +104,11 @@ pub struct Agent {
 impl Agent {
     /// A new agent. Its first outputs are the credentials to signal.
     pub fn new(config: Config, now: Instant) -> Self {
-        let mut rng = Rng::new(config.seed);
-        let settings = Settings { role: config.role, nomination: config.nomination, pacing: config.pacing };
+        let mut rng = Rng::new(config.seed.0);
+        let settings = config.settings();
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);
+        let heard = vec![0; config.components.len()];
         let mut agent = Self {
             flows: config.component_ids().into_iter().map(Flow::new).collect(),
             config,
@@ -105,6 +116,9 @@ impl Agent {
             state: State::New,
             bases: Bases::default(),
             checks,
+            previous: None,
+            heard,
+            former: Vec::new(),
             gatherer: Gatherer::default(),
             relays: Relays::default(),
             events: VecDeque::new(),
@@ -167,6 +181,7 @@ impl Agent {
     fn end(&mut self, now: Instant, state: State) {
         for flow in &mut self.flows {
             flow.consent = None;
+            flow.keepalive.stop();
             flow.pair = None;
             if flow.path.take().is_some() {
                 self.events.push_back(Event::Path { component: flow.component, path: None });

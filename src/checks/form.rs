@@ -172,6 +172,7 @@ impl ChecklistSet {
             valid: None,
             answered: None,
             nominated: Nominated::No,
+            nomination: 0,
             authenticated: false,
             quality: Quality::default(),
             group,
@@ -221,6 +222,7 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (component, transaction) = (pair.component, pair.transaction);
         let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        let was_selected = self.is_selected(id);
         self.unindex(id);
         if let Some(transaction) = transaction {
             self.transactions.end(transaction);
@@ -238,5 +240,17 @@ impl ChecklistSet {
         let place = &mut self.places[usize::from(id.index)];
         place.pair = None;
         place.stamp = place.stamp.wrapping_add(1);
+        if was_selected {
+            self.resume(component);
+        }
+    }
+
+    /// A component without a selected pair may be checked again.
+    fn resume(&mut self, at: ComponentId) {
+        let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.component == at).map(|(id, _)| id).collect();
+        for id in pairs {
+            self.unindex(id);
+            self.index(id);
+        }
     }
 }

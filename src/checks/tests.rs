@@ -6,7 +6,7 @@ use super::pair::{PairId, PairState, RemoteId};
 use super::request::{Outcome, Timeout};
 use super::respond::Verdict;
 use super::role::{Conflict, Role, Roles};
-use super::set::{ChecklistSet, MAX_PAIRS, MAX_REMOTES, Settings};
+use super::set::{ChecklistSet, Implementation, MAX_PAIRS, MAX_REMOTES, Settings};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
 use crate::credentials::Credentials;
@@ -22,7 +22,12 @@ const REMOTE_UFRAG: &str = "remo";
 const REMOTE_PWD: &str = "remotePasswordOf22Chars";
 
 fn set(role: Role, components: &[u16]) -> ChecklistSet {
-    let settings = Settings { role, nomination: Nomination::First, pacing: Duration::from_millis(50) };
+    let settings = Settings {
+        role,
+        nomination: Nomination::First,
+        pacing: Duration::from_millis(50),
+        implementation: Implementation::Full,
+    };
     let mut set = ChecklistSet::new(settings, components, Rng::new([9; 32]));
     for stream in 0..components.len() as u16 {
         let credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
@@ -109,7 +114,7 @@ fn request(
     }
     writer.integrity(&key, Integrity::Sha1).fingerprint();
     let raw = writer.finish().unwrap();
-    set.handle_request(base, component, source.parse().unwrap(), Message::parse(raw).unwrap())
+    set.handle_request(test_epoch(), base, component, source.parse().unwrap(), Message::parse(raw).unwrap())
 }
 
 /// RFC 8445 §6.1.2.6: of each foundation one pair waits, that of the lowest component and highest priority.
@@ -429,4 +434,30 @@ fn a_pair_without_a_permission_is_not_checked_until_it_has_one() {
     assert_eq!(set.begin_check(now), None);
     set.unblock(BaseId(0), "192.0.2.3".parse().unwrap());
     assert!(set.begin_check(now).is_some());
+}
+
+/// RFC 8445 §8.1.2: a component that has its selected pair is not checked any more, whatever the others of its stream
+/// wait for.
+#[test]
+fn a_late_candidate_of_a_component_with_a_selected_pair_is_not_checked() {
+    let (mut set, now) = (set(Role::Controlling, &[2]), test_epoch());
+    let [first, second] = [at(0, 1), at(0, 2)];
+    let near = base(&mut set, 0, first, 1, "192.0.2.1:5000");
+    base(&mut set, 1, second, 1, "192.0.2.1:5001");
+    remote(&mut set, first, 1, 9, "192.0.2.9:6000");
+    for _ in 0..2 {
+        let id = set.begin_check(now).expect("a check");
+        assert!(matches!(answer(&mut set, now, near, id, None), Outcome::Validated { .. }));
+        set.nominate(now);
+    }
+    assert!(set.is_selected(pair(&set, near, "192.0.2.9:6000")));
+    remote(&mut set, first, 2, 9, "192.0.2.9:6002");
+    assert!(!set.wants_slot() && set.begin_check(now).is_none());
+    remote(&mut set, second, 1, 9, "192.0.2.9:6001");
+    assert!(set.wants_slot() && set.begin_check(now).is_some() && !set.wants_slot());
+    // With its base the selected pair goes, and the component is open again.
+    base(&mut set, 2, first, 1, "192.0.2.2:5000");
+    assert!(!set.wants_slot());
+    set.remove_base(near);
+    assert!(set.wants_slot() && set.begin_check(now).is_some());
 }

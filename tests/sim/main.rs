@@ -5,13 +5,16 @@
 mod attack;
 mod consent;
 mod link;
+mod lite;
 mod loss;
 mod matrix;
 mod nat_behaviour;
 mod pair;
 mod random;
 mod relayed;
+mod renomination;
 mod replay;
+mod restart;
 mod roles;
 mod trickle;
 

@@ -211,6 +211,19 @@ fn an_error_response_to_an_authentic_check_is_signed() {
     assert!(answer.message().verify(&key).is_ok());
 }
 
+/// §14.8: all of them, each once.
+#[test]
+fn a_420_to_a_check_lists_all_that_was_not_understood() {
+    let mut bench = bench();
+    let check = bench.check_with(|writer| {
+        writer.put(0x7001, &[]).put(0x7002, &[1]).put(0xc057, &[]).put(0x7001, &[2]);
+    });
+    let answer = one(bench.answers(PEER, &check));
+    assert_eq!(answer.code(), 420);
+    let listed = answer.message().plain().attributes().unknown_attributes();
+    assert_eq!(listed, Some(vec![0x7001, 0x7002]));
+}
+
 /// §6.3.2.
 #[test]
 fn an_indication_is_never_answered() {
