@@ -52,6 +52,7 @@
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
+//! | [`sdp`] | session descriptions, their fragments, candidates of browsers | 8839, 8838 |
 //! | `net` | the tokio driver | |
 //! | `sim` | networks and NATs on a virtual clock | 4787 |
 //!
@@ -74,6 +75,7 @@ pub mod io;
 #[cfg(feature = "tokio")]
 pub mod net;
 pub mod rng;
+pub mod sdp;
 pub mod server;
 pub mod signal;
 #[cfg(feature = "sim")]

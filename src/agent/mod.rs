@@ -190,9 +190,11 @@ impl Agent {
         // Before the relays are closed: what they tell then is not a matter of gathering any more.
         self.state = state;
         self.intents.clear();
+        self.checks.conclude();
         self.gatherer.conclude();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {
+                relay.queued = false;
                 relay.client.close(now);
             }
             self.follow_relay(now, id);

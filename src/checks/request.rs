@@ -9,7 +9,7 @@ use super::set::ChecklistSet;
 use crate::candidate::BaseId;
 use crate::candidate::{Candidate, CandidateType};
 use crate::stun::auth::Integrity;
-use crate::stun::transaction::{Due, Transaction};
+use crate::stun::transaction::{Due, Transaction, Transactions};
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Message, TransactionId, Verified, Writer};
 use crate::time::{Duration, Instant};
@@ -307,6 +307,11 @@ impl ChecklistSet {
         if let Some(transaction) = transaction {
             self.transactions.cancel(transaction);
         }
+    }
+
+    /// The agent is over: no check is sent again, and no answer counts.
+    pub fn conclude(&mut self) {
+        self.transactions = Transactions::default();
     }
 
     /// When [`Self::poll_timeout`] has something.
