@@ -123,6 +123,20 @@ fn only_an_authentic_success_from_the_peers_address_renews_consent() {
     }
 }
 
+/// §5.1: 30 s after the last answer, to the millisecond.
+#[test]
+fn the_last_data_leaves_within_30_s_of_the_last_answer() {
+    let mut bench = Bench::completed();
+    let asked = next_consent(&mut bench);
+    bench.wait(ms(123));
+    let answer = asked.success();
+    let _ = bench.receive(PEER, &answer);
+    bench.wait(ms(29_999));
+    assert!(bench.is_usable());
+    bench.wait(ms(1));
+    assert!(!bench.is_usable());
+}
+
 /// §5.1.
 #[test]
 fn the_basic_period_is_5_s() {
