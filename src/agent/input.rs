@@ -73,8 +73,13 @@ impl Agent {
             return self.handle_data(base, source, payload);
         }
         let Ok(message) = Message::parse(payload) else {
-            self.drop_datagram(now, base, source, "malformed");
-            return Received::Consumed;
+            // The cookie alone does not make it STUN: with another length or FINGERPRINT it is data (RFC 7983 §7).
+            let received = self.handle_data(base, source, payload);
+            if received == Received::Unclaimed {
+                self.drop_datagram(now, base, source, "malformed");
+                return Received::Consumed;
+            }
+            return received;
         };
         if message.method() != Method::BINDING {
             return Received::Unclaimed;

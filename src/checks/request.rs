@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::pair::{Failure, LocalId, Nominated, PairId, PairState};
+use super::respond::KNOWN;
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
@@ -113,9 +114,10 @@ impl ChecklistSet {
         Some(Addressed { base: pair.base, destination: pair.destination, len })
     }
 
-    /// An answer that the peer's key vouches for.
+    /// An answer that the peer's key vouches for, protected as our requests are (RFC 8489 §7, §9.1.4).
     pub fn verify_answer<'a>(&self, stream: u16, message: Message<'a>) -> Option<Verified<'a>> {
-        message.verify(&self.checklist(stream)?.remote.as_ref()?.key).ok()
+        let answer = message.verify(&self.checklist(stream)?.remote.as_ref()?.key).ok()?;
+        (answer.by() == Integrity::Sha1 && message.has_fingerprint()).then_some(answer)
     }
 
     /// Processes the answer to a check of ours (RFC 8445 §7.2.5).
@@ -154,7 +156,9 @@ impl ChecklistSet {
     /// RFC 8445 §7.2.5.3.
     fn succeed(&mut self, now: Instant, transaction: &Transaction<Check>, answer: &Verified<'_>) -> Outcome {
         let check = transaction.owner;
-        let Some(mapped) = answer.attributes().xor_address(attr::XOR_MAPPED_ADDRESS) else {
+        // RFC 8489 §6.3.3.
+        let understood = Some(answer.attributes()).filter(|it| it.unknown_required(&KNOWN).next().is_none());
+        let Some(mapped) = understood.and_then(|it| it.xor_address(attr::XOR_MAPPED_ADDRESS)) else {
             return self.fail(answer.message().transaction_id(), &check, Failure::Incomplete);
         };
         let Some(local) = self.local_of(&check, mapped) else { return Outcome::Unchanged };

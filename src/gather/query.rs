@@ -24,6 +24,29 @@ pub struct Query {
     pub addr: SocketAddr,
 }
 
+/// The attributes that an answer may have and that must be understood (RFC 8489 §18.3), those of servers that know
+/// RFC 3489 only among them: RESPONSE-ADDRESS, SOURCE-ADDRESS, CHANGED-ADDRESS, PASSWORD, REFLECTED-FROM
+/// (RFC 8445 §5.1.1.2). All but the mapped addresses and the error are ignored.
+const KNOWN: [u16; 17] = [
+    attr::MAPPED_ADDRESS,
+    0x0002,
+    attr::CHANGE_REQUEST,
+    0x0004,
+    0x0005,
+    attr::USERNAME,
+    0x0007,
+    attr::MESSAGE_INTEGRITY,
+    attr::ERROR_CODE,
+    attr::UNKNOWN_ATTRIBUTES,
+    0x000B,
+    attr::REALM,
+    attr::NONCE,
+    attr::MESSAGE_INTEGRITY_SHA256,
+    attr::PASSWORD_ALGORITHM,
+    attr::USERHASH,
+    attr::XOR_MAPPED_ADDRESS,
+];
+
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
@@ -179,6 +202,10 @@ impl Gatherer {
         self.transactions.end(id);
         self.note(query, |asked| asked.answers += 1);
         let answer = message.plain();
+        // RFC 8489 §6.3.3, §6.3.4.
+        if answer.attributes().unknown_required(&KNOWN).next().is_some() {
+            return Some(Found::Incomplete(query));
+        }
         if answer.message().class() != Class::Success {
             let error = answer.attributes().error_code();
             return Some(match error {
