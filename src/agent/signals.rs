@@ -194,13 +194,17 @@ impl Agent {
             return;
         }
         let lists = self.checks.checklists();
-        let state = if self.flows.iter().any(|flow| flow.lost) {
+        let heard = lists.iter().any(|list| list.remote.is_some());
+        // After a restart the checks of the new session decide, once the peer has answered it.
+        let generation = self.checks.generation;
+        let lost = self.flows.iter().filter_map(|flow| flow.lost).any(|lost| lost == generation || !heard);
+        let state = if lost {
             State::Disconnected
         } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
             State::Completed
         } else if self.flows.iter().all(|flow| flow.path.is_some()) {
             State::Connected
-        } else if lists.iter().any(|list| list.remote.is_some()) {
+        } else if heard {
             State::Checking
         } else if self.bases.is_empty() {
             State::New
@@ -227,4 +231,4 @@ impl Agent {
 /// After Completed, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
 const GRACE: Duration = Duration::from_secs(3);
 /// An agent without consent waits this long for the peer to come back some other way.
-const GIVE_UP: Duration = Duration::from_secs(30);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(30);

@@ -27,6 +27,9 @@ const OUTPUT: usize = 1280;
 /// How long a session that is over waits for its TURN servers to confirm that the allocations are deleted.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Turns for the application while more than half of its queue is taken.
+const TURNS: usize = 16;
+
 /// A socket that reports so many errors without one datagram between them is dead.
 const ERRORS_IN_A_ROW: u32 = 1000;
 
@@ -122,10 +125,23 @@ impl Driver {
                     // The next one is asked first the next time.
                     first_port = port + 1;
                     self.receive(port);
+                    self.let_the_application_catch_up().await;
                 }
             }
         }
         self.end();
+    }
+
+    /// On a runtime of one thread the application runs only while this task waits: it has some turns before more is
+    /// received than it has room for. One that does not take its data holds nothing up.
+    async fn let_the_application_catch_up(&self) {
+        let Some(data) = &self.data else { return };
+        for _ in 0..TURNS {
+            if data.capacity() * 2 >= data.max_capacity() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     fn handle_due(&mut self) {
