@@ -81,6 +81,18 @@ pub enum AddSocketError {
     Closed,
 }
 
+/// Why a name was neither published nor asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Something else than one label and `.local`.
+    #[error("the name is not one label and .local")]
+    NotLocal,
+    /// A limit on names.
+    #[error("the limit of {0} names is reached")]
+    TooMany(usize),
+}
+
 /// Why [`Agent::handle_signal`](crate::agent::Agent::handle_signal) did not take a signal. The session goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

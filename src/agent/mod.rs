@@ -7,6 +7,7 @@
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
 //! | the peer's signals | `signals` |
+//! | `.local` names in the place of addresses | `names` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
 
@@ -17,6 +18,7 @@ mod flow;
 mod follow;
 mod gathering;
 mod input;
+mod names;
 mod output;
 mod pacer;
 pub mod path;
@@ -44,12 +46,14 @@ use crate::trace::Trace;
 
 use bases::Bases;
 use flow::Flow;
+use names::Names;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
-pub use config::{Answer, Config, Nomination, Policy, Role};
+pub use config::{Answer, Config, HostNames, Nomination, Policy, Role};
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem};
+pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
 pub use state::State;
 
@@ -63,6 +67,7 @@ pub struct Agent {
     checks: ChecklistSet,
     gatherer: Gatherer,
     relays: Relays,
+    names: Names,
     flows: Vec<Flow>,
     events: VecDeque<Event>,
     intents: Intents,
@@ -107,6 +112,7 @@ impl Agent {
             checks,
             gatherer: Gatherer::default(),
             relays: Relays::default(),
+            names: Names::default(),
             events: VecDeque::new(),
             intents: Intents::default(),
             pacer: Pacer::new(now),
@@ -176,6 +182,7 @@ impl Agent {
         self.state = state;
         self.intents.clear();
         self.gatherer.conclude();
+        self.names.end();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {
                 relay.client.close(now);

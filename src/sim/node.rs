@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::link::Link;
+use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
 use super::packet::{Arrival, Fate, Packet, Packets};
 use super::serving::Serving;
@@ -97,6 +98,8 @@ impl<const N: usize> From<[Interface; N]> for Host {
 pub(super) enum Polled {
     Packets(Vec<Packet>),
     Signal(Signal),
+    /// Names, its own and the peer's.
+    Name(Errand),
     /// It wrote something down.
     Noted,
     Wait(Option<Instant>),
@@ -131,6 +134,7 @@ pub(super) enum Program {
 pub(super) struct Endpoint {
     pub(super) agent: Agent,
     pub(super) events: Vec<(Duration, Event)>,
+    pub(super) signals: Vec<Signal>,
     components: Vec<u16>,
     /// Sockets so far: no id and no port is used twice.
     opened: u16,
@@ -139,7 +143,13 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn new(config: Config, now: Instant) -> Self {
         let components = config.components.clone();
-        Self { agent: Agent::new(config, now), events: Vec::new(), components, opened: 0 }
+        Self {
+            agent: Agent::new(config, now),
+            events: Vec::new(),
+            signals: Vec::new(),
+            components,
+            opened: 0,
+        }
     }
 
     /// Opens a socket on this address for each component.
@@ -226,7 +236,10 @@ impl Node {
                 Output::Transmit(transmit) => {
                     Polled::Packets(packets(self.id, &self.sockets, &transmit).collect())
                 }
-                Output::Event(Event::Signal(signal)) => Polled::Signal(signal),
+                Output::Event(Event::Signal(signal)) => {
+                    endpoint.signals.push(signal.clone());
+                    Polled::Signal(signal)
+                }
                 Output::Event(event) => {
                     endpoint.events.push((at, event));
                     Polled::Noted
@@ -235,6 +248,9 @@ impl Node {
                     self.sockets.retain(|(id, _)| *id != socket);
                     Polled::Noted
                 }
+                Output::Publish { name, address } => Polled::Name(Errand::Publish(name, address)),
+                Output::Withdraw { name } => Polled::Name(Errand::Withdraw(name)),
+                Output::Resolve(resolve) => Polled::Name(Errand::Resolve(resolve)),
                 Output::Wait(wake) => Polled::Wait(wake.map(|wake| wake.at)),
             },
         }

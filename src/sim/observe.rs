@@ -9,6 +9,7 @@ use super::world::World;
 use crate::agent::{Agent, Event, Path, State};
 use crate::candidate::{Candidate, CandidateType};
 use crate::io::ComponentId;
+use crate::signal::Signal;
 use crate::time::Duration;
 
 impl World {
@@ -41,6 +42,14 @@ impl World {
     /// If there is no agent on this host.
     pub fn events(&self, host: HostId) -> &[(Duration, Event)] {
         &self.nodes[host.0].endpoint().expect("an agent on this host").events
+    }
+
+    /// The signals of the agent, in order.
+    ///
+    /// # Panics
+    /// If there is no agent on this host.
+    pub fn signals(&self, host: HostId) -> &[Signal] {
+        &self.nodes[host.0].endpoint().expect("an agent on this host").signals
     }
 
     /// The local and the remote candidate of the pair that the agent selected last for its first component.

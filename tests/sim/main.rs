@@ -7,6 +7,7 @@ mod consent;
 mod link;
 mod loss;
 mod matrix;
+mod names;
 mod nat_behaviour;
 mod pair;
 mod random;

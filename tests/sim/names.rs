@@ -1,0 +1,318 @@
+//! `.local` names in the place of host addresses, both ways: what a peer learns, and what comes of names that resolve,
+//! or do not.
+
+use floe::agent::{HostNames, Input, MAX_OUTSTANDING, Output, Policy, ResolveId};
+use floe::candidate::{Address, Candidate, CandidateType, RemoteFilter};
+use floe::error::SignalError;
+use floe::io::{Socket, SocketId};
+use floe::signal::{Signal, What};
+use floe::sim::{Captured, Gateway, HostId, Nat, World};
+use floe::{Agent, Config, Event, Role};
+
+use super::{ROLES, ms, secs, seed};
+
+const NAME: &str = "2b8e9a4e-0e1c-4a7b-9d0f-0a6f3f1c2d5e.local";
+
+fn named(role: Role, byte: u8) -> Config {
+    Config::new(role, seed(byte)).host_names(HostNames::Mdns)
+}
+
+/// Two agents behind one NAT that does no hairpinning: without names they would need a relay.
+fn neighbours(world: &mut World, configs: [Config; 2]) -> [HostId; 2] {
+    let nat = world.nat(Nat::port_restricted());
+    configs.map(|config| world.agent(nat, config))
+}
+
+/// Polls an agent on its own until it waits.
+fn drain(agent: &mut Agent) -> Vec<String> {
+    let mut buf = [0; 1500];
+    let mut outputs = Vec::new();
+    loop {
+        match agent.poll_output(&mut buf) {
+            Output::Wait(_) => return outputs,
+            Output::Event(Event::Signal(signal)) => outputs.push(signal.to_string()),
+            Output::Publish { name, address } => outputs.push(format!("publish {name} {address}")),
+            Output::Withdraw { name } => outputs.push(format!("withdraw {name}")),
+            Output::Resolve(resolve) => {
+                outputs.push(format!("resolve {} {}", resolve.request.0, resolve.name))
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The candidates that an agent has signalled.
+fn signalled(world: &World, host: HostId) -> Vec<String> {
+    let lines = world.signals(host).iter().map(ToString::to_string);
+    lines.filter(|line| line.contains("candidate:")).collect()
+}
+
+fn alone(config: Config) -> (Agent, std::time::Instant) {
+    let now = World::new(1).now();
+    (Agent::new(config, now), now)
+}
+
+fn candidate(line: &str) -> Signal {
+    Signal::new(0, What::Candidate(line.parse().expect(line)))
+}
+
+fn by_name(name: &str, port: u16) -> Signal {
+    candidate(&format!("candidate:1 1 udp 2130706431 {name} {port} typ host"))
+}
+
+/// Two names, one on each side, resolve on the link: the path is as direct as with addresses, and one round trip of
+/// multicast DNS later.
+#[test]
+fn neighbours_with_names_connect_directly() {
+    for roles in ROLES {
+        let mut world = World::new(1);
+        let [a, b] = neighbours(&mut world, [named(roles[0], 1), named(roles[1], 2)]);
+        world.signal(a, b);
+        let took = world.run_until(secs(2), |w| w.usable(a) && w.usable(b));
+        assert!(took <= ms(50 + 2 + 4), "{took:?} {world}");
+        world.run_until(secs(2), |w| w.completed(a) && w.completed(b));
+        assert_eq!(world.selected_types(a, b), [CandidateType::Host; 2], "{world}");
+        let (_, remote) = world.selected(a).expect("a selected pair");
+        assert!(matches!(remote.address, Address::Name { .. }), "its name is what is shown: {remote}");
+    }
+}
+
+#[test]
+fn one_side_with_names_is_enough() {
+    for at in [0, 1] {
+        let mut world = World::new(2);
+        let mut configs = [Config::new(Role::Controlling, seed(1)), Config::new(Role::Controlled, seed(2))];
+        configs[at] = configs[at].clone().host_names(HostNames::Mdns);
+        let [a, b] = neighbours(&mut world, configs);
+        world.signal(a, b);
+        world.run_until(secs(2), |w| w.completed(a) && w.completed(b));
+        assert_eq!(world.received(a).len(), 0);
+        world.send(a, b"hello");
+        world.run_for(ms(10));
+        assert_eq!(world.received(b)[0].payload, b"hello");
+    }
+}
+
+/// Names mean nothing across the Internet: their candidates come to nothing after 4 s, and delay no other.
+#[test]
+fn a_name_that_nobody_answers_for_delays_nothing() {
+    for roles in ROLES {
+        let took = [HostNames::Mdns, HostNames::Addresses].map(|names| {
+            let mut world = World::new(3);
+            let stun = world.stun_server();
+            let [a, b] = [0, 1].map(|at: usize| {
+                let config = Config::new(roles[at], seed(at as u8)).host_names(names).stun_server(stun);
+                world.agent(Nat::port_restricted(), config)
+            });
+            world.signal(a, b);
+            let took = world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+            world.run_for(secs(5));
+            let unresolved = u64::from(names == HostNames::Mdns);
+            assert_eq!([a, b].map(|host| world.agent_ref(host).stats().names_unresolved), [unresolved; 2]);
+            took
+        });
+        assert!(took[0] <= took[1], "{took:?}");
+    }
+}
+
+/// The peer's generation counts: an answer that comes after its end brings nothing back.
+#[test]
+fn an_answer_after_the_end_of_the_session_is_harmless() {
+    let (mut agent, now) = alone(Config::new(Role::Controlled, seed(1)));
+    agent.handle_signal(now, by_name(NAME, 5000)).expect("a name");
+    agent.close(now);
+    assert!(!drain(&mut agent).iter().any(|output| output.starts_with("resolve")));
+    let address = Some("192.0.2.7".parse().expect("an address"));
+    for request in [0, 77] {
+        let _ = agent.handle_input(now, Input::Resolved { request: ResolveId(request), address });
+    }
+    assert!(drain(&mut agent).is_empty());
+}
+
+/// No address of the host in anything that is signalled: not as an address, not as a related one. The name is
+/// published before it is signalled, once for all components.
+#[test]
+fn an_address_with_a_name_is_not_signalled() {
+    let mut world = World::new(4);
+    let (stun, turn) = (world.stun_server(), world.turn_server());
+    let config = named(Role::Controlling, 1).stun_server(stun).turn_server(turn).components(&[2]);
+    let a = world.agent(Nat::port_restricted(), config);
+    world.run_for(secs(1));
+    let own = world.addresses(a)[0];
+    assert_eq!(world.names().map(|(_, ip)| ip).collect::<Vec<_>>(), [own]);
+    let locals = signalled(&world, a);
+    assert_eq!(locals.iter().filter(|line| line.contains(".local")).count(), 2, "{locals:?}");
+    assert!(locals.iter().any(|line| line.contains("srflx raddr 0.0.0.0 rport 9")), "{locals:?}");
+    assert!(locals.iter().any(|line| line.contains("typ relay raddr 0.0.0.0 rport 9")), "{locals:?}");
+    assert!(!locals.iter().any(|line| line.contains(&own.to_string())), "{locals:?}");
+    world.with_agent(a, Agent::close);
+    assert_eq!(world.names().count(), 0, "withdrawn at the end");
+}
+
+#[test]
+fn a_name_is_published_before_it_is_signalled_and_withdrawn_with_its_socket() {
+    let (mut agent, now) = alone(named(Role::Controlling, 1));
+    agent
+        .add_socket(now, SocketId(0), Socket::udp("192.0.2.1:5000".parse().expect("an address")))
+        .expect("added");
+    let outputs = drain(&mut agent);
+    let at = |word: &str| outputs.iter().position(|output| output.contains(word)).expect(word);
+    assert!(at("publish") < at("candidate:"), "{outputs:?}");
+    let name = outputs[at("publish")].split(' ').nth(1).expect("a name");
+    assert!(outputs[at("candidate:")].contains(name));
+    agent.remove_socket(now, SocketId(0));
+    assert_eq!(drain(&mut agent), [format!("withdraw {name}")]);
+}
+
+/// A STUN server inside the private network tells the address that the name hides; one outside without a NAT tells an
+/// address that the peer needs.
+#[test]
+fn a_server_on_the_same_network_does_not_give_a_name_away() {
+    for (local, told) in [("10.0.0.7", 0), ("198.51.100.7", 1)] {
+        let base = format!("{local}:5000").parse().expect("an address");
+        let config = named(Role::Controlling, 1)
+            .external_address(std::net::SocketAddr::ip(&base), local.parse().expect("an address"));
+        let (mut agent, now) = alone(config);
+        agent.add_socket(now, SocketId(0), Socket::udp(base)).expect("added");
+        let outputs = drain(&mut agent);
+        assert_eq!(outputs.iter().filter(|output| output.contains("srflx")).count(), told, "{outputs:?}");
+    }
+}
+
+/// RFC 8839 §5.1: other names are ignored. An agent that uses relays only asks nobody on its link.
+#[test]
+fn names_that_are_not_resolved_are_refused_and_counted() {
+    let (mut agent, now) = alone(Config::new(Role::Controlled, seed(1)));
+    for name in ["host.example.org", "a.b.local", "local"] {
+        assert!(
+            matches!(agent.handle_signal(now, by_name(name, 5000)), Err(SignalError::Unsupported(_))),
+            "{name}"
+        );
+    }
+    assert_eq!(agent.stats().signals_refused, 3);
+    let (mut relayed, _) = alone(Config::new(Role::Controlled, seed(1)).policy(Policy::Relay));
+    assert!(matches!(relayed.handle_signal(now, by_name(NAME, 5000)), Err(SignalError::Unsupported(_))));
+    assert!(
+        !drain(&mut relayed).iter().chain(&drain(&mut agent)).any(|output| output.starts_with("resolve"))
+    );
+}
+
+#[test]
+fn names_that_wait_for_an_answer_are_limited() {
+    let (mut agent, now) = alone(Config::new(Role::Controlled, seed(1)));
+    for n in 0..MAX_OUTSTANDING {
+        agent.handle_signal(now, by_name(&format!("n{n}.local"), 5000)).expect("below the limit");
+    }
+    let refused = agent.handle_signal(now, by_name("more.local", 5000));
+    assert_eq!(refused, Err(SignalError::TooMany(MAX_OUTSTANDING)));
+    let _ = agent.handle_input(now, Input::Resolved { request: ResolveId(0), address: None });
+    agent.handle_signal(now, by_name("more.local", 5000)).expect("one has ended");
+}
+
+/// What a name stands for is judged as a signalled address is: whoever answers on the link may say anything.
+#[test]
+fn a_name_that_stands_for_a_forbidden_address_is_refused() {
+    let filters = [
+        RemoteFilter::new(),
+        RemoteFilter::new().unprivileged_ports(),
+        RemoteFilter::new().public_addresses(),
+    ];
+    for (address, port, admitted) in [
+        ("192.0.2.7", 5000, [true; 3]),
+        ("127.0.0.1", 5000, [false; 3]),
+        ("224.0.0.1", 5000, [false; 3]),
+        ("0.0.0.0", 5000, [false; 3]),
+        ("192.0.2.7", 22, [true, false, true]),
+        ("10.0.0.7", 5000, [true, true, false]),
+    ] {
+        for (filter, admitted) in filters.into_iter().zip(admitted) {
+            let (mut agent, now) = alone(Config::new(Role::Controlled, seed(1)).remote_filter(filter));
+            agent.handle_signal(now, by_name(NAME, port)).expect("a name");
+            let address = Some(address.parse().expect("an address"));
+            let _ = agent.handle_input(now, Input::Resolved { request: ResolveId(0), address });
+            let refused = u64::from(!admitted);
+            assert_eq!(agent.stats().signals_refused, refused, "{address:?} {port} {filter:?}");
+        }
+    }
+}
+
+/// The same filter for what is signalled, with the address in the error.
+#[test]
+fn a_forbidden_remote_address_is_refused_by_name() {
+    for (line, filter) in [
+        ("candidate:1 1 udp 5 127.0.0.1 5000 typ host", RemoteFilter::new()),
+        ("candidate:1 1 udp 5 192.0.2.1 25 typ host", RemoteFilter::new().unprivileged_ports()),
+        ("candidate:1 1 udp 5 192.168.0.1 5000 typ host", RemoteFilter::new().public_addresses()),
+    ] {
+        let (mut agent, now) = alone(Config::new(Role::Controlled, seed(1)).remote_filter(filter));
+        let addr = line.parse::<Candidate>().expect(line).address.socket().expect("an address");
+        assert_eq!(agent.handle_signal(now, candidate(line)), Err(SignalError::Address(addr)));
+        assert_eq!(agent.stats().signals_refused, 1);
+    }
+}
+
+/// A NAT one to one, with its address known beforehand: no server is needed.
+#[test]
+fn an_external_address_takes_the_place_of_a_server() {
+    for roles in ROLES {
+        let mut world = World::new(5);
+        let nat = world.nat(Nat::full_cone());
+        let inside = "10.0.1.1".parse().expect("an address");
+        let external = world.external(nat);
+        let config = Config::new(roles[0], seed(1)).external_address(inside, external);
+        let a = world.agent(nat, config);
+        assert_eq!(world.addresses(a), [inside]);
+        let b = world.agent(Nat::port_restricted(), Config::new(roles[1], seed(2)));
+        world.signal(a, b);
+        world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+        let lines = signalled(&world, a);
+        let expected = format!("{external} 50000 typ srflx raddr {inside} rport 50000");
+        assert!(lines.iter().any(|line| line.contains(&expected)), "{lines:?}");
+    }
+}
+
+fn asked(world: &World) -> Vec<std::net::IpAddr> {
+    let mut sources: Vec<_> = world.captured().iter().map(|it: &Captured| it.source.ip()).collect();
+    sources.sort_unstable();
+    sources.dedup();
+    sources
+}
+
+/// RFC 8828 §5.2, modes 1 to 4: which of three interfaces are used, and what is signalled.
+#[test]
+fn each_mode_uses_and_signals_what_it_may() {
+    use floe::sim::Interface;
+    for (policy, interfaces, hosts, srflx) in [
+        (Policy::All, 3, 3, 3),
+        (Policy::DefaultRoute, 1, 1, 1),
+        (Policy::DefaultRouteOnly, 1, 0, 1),
+        (Policy::Relay, 0, 0, 0),
+    ] {
+        let mut world = World::new(6);
+        let stun = world.stun_server();
+        let config = Config::new(Role::Controlling, seed(1)).policy(policy).stun_server(stun);
+        world.capture();
+        let gateways: [Gateway; 3] = std::array::from_fn(|_| Nat::port_restricted().into());
+        let a = world.agent(gateways.map(Interface::v4), config);
+        world.run_for(secs(1));
+        let own = world.addresses(a);
+        let used = asked(&world).into_iter().filter(|ip| own.contains(ip)).count();
+        assert_eq!(used, interfaces, "{policy:?}");
+        let lines = signalled(&world, a);
+        let of = |kind: &str| lines.iter().filter(|line| line.contains(kind)).count();
+        assert_eq!([of("typ host"), of("typ srflx")], [hosts, srflx], "{policy:?} {lines:?}");
+        if policy != Policy::All && policy != Policy::DefaultRoute {
+            let told = |line: &String| own.iter().any(|ip| line.contains(&format!(" {ip} ")));
+            assert!(!lines.iter().any(told), "{lines:?}");
+            assert!(
+                lines
+                    .iter()
+                    .filter(|line| line.contains("srflx"))
+                    .all(|line| line.contains("raddr 0.0.0.0 rport 9"))
+            );
+        }
+        if policy == Policy::DefaultRoute {
+            assert!(lines[0].contains(&own[0].to_string()), "that of the default route: {lines:?}");
+        }
+    }
+}
