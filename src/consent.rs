@@ -9,6 +9,8 @@ use crate::time::{Duration, Instant};
 
 /// Without a valid answer for this long nothing may be sent (RFC 7675 §5.1).
 pub const EXPIRY: Duration = Duration::from_secs(30);
+/// Tr: where there is no consent to renew, a Binding indication is sent this often (RFC 8445 §11).
+pub const KEEPALIVE: Duration = Duration::from_secs(15);
 /// The basic period of requests in milliseconds; each interval is 0.8 to 1.2 of it, drawn anew (RFC 7675 §5.1).
 const PERIOD_MS: u64 = 5_000;
 /// More requests than fit into the expiry are never open.

@@ -93,6 +93,12 @@ pub enum NameError {
     TooMany(usize),
 }
 
+/// [`Agent::nominate`](crate::agent::Agent::nominate) cannot: the pair is not valid (any more), the peer controls, or
+/// another pair was nominated before and the peer does not know renomination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pair cannot be nominated: it is not valid, the peer controls, or the decision was made")]
+pub struct NominateError;
+
 /// Why [`Agent::handle_signal`](crate::agent::Agent::handle_signal) did not take a signal. The session goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -106,6 +112,9 @@ pub enum SignalError {
     /// A candidate of a generation that is not the current one.
     #[error("ufrag {0} is not the current generation")]
     OldGeneration(String),
+    /// A restart changes both ufrag and pwd (RFC 8839 §4.4.1.1.1); here one of them stayed.
+    #[error("only one of ufrag and pwd changed: a restart changes both")]
+    HalfRestart,
     /// A candidate after the peer's end-of-candidates (RFC 8838 §14).
     #[error("the peer ended its candidates before")]
     AfterEnd,

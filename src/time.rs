@@ -51,6 +51,12 @@ impl Timer {
     }
 }
 
+impl From<Option<Instant>> for Timer {
+    fn from(at: Option<Instant>) -> Self {
+        Self(at)
+    }
+}
+
 /// The earlier of two optional deadlines.
 pub fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
     match (a, b) {

@@ -4,8 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::candidate::RemoteFilter;
+pub use crate::checks::Implementation;
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
+use crate::checks::set::Settings;
 use crate::io::ComponentId;
 use crate::turn::TurnServer;
 
@@ -66,6 +68,7 @@ pub struct Config {
     pub(crate) pacing: Duration,
     pub(crate) unauthenticated: Answer,
     pub(crate) trace: usize,
+    pub(crate) implementation: Implementation,
 }
 
 impl Config {
@@ -78,7 +81,7 @@ impl Config {
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             components: vec![1],
-            nomination: Nomination::Best { settle: Duration::from_millis(500) },
+            nomination: Nomination::Renominate { settle: Duration::from_millis(500) },
             policy: Policy::All,
             host_names: HostNames::Addresses,
             external: Vec::new(),
@@ -86,6 +89,7 @@ impl Config {
             pacing: Duration::from_millis(50),
             unauthenticated: Answer::Limited,
             trace: 0,
+            implementation: Implementation::Full,
         }
     }
 
@@ -110,7 +114,7 @@ impl Config {
         self
     }
 
-    /// When to nominate; default [`Nomination::Best`] with 500 ms.
+    /// When to nominate; default [`Nomination::Renominate`] with 500 ms.
     #[must_use]
     pub fn nomination(mut self, nomination: Nomination) -> Self {
         self.nomination = nomination;
@@ -163,11 +167,25 @@ impl Config {
         self
     }
 
+    /// Makes a lite agent (RFC 8445 §2.5): it has host candidates only, answers checks and sends none. For hosts with a
+    /// public address that every peer can reach, such as media servers; one address of each family is enough (RFC 8445
+    /// §5.2). Whoever has several, or a NAT before them, wants a full agent, the default.
+    #[must_use]
+    pub fn lite(mut self) -> Self {
+        self.implementation = Implementation::Lite;
+        self
+    }
+
     /// Keeps the last `records` events of the wire and the state machine; default 0, nothing is kept.
     #[must_use]
     pub fn trace(mut self, records: usize) -> Self {
         self.trace = records;
         self
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        let (role, nomination, pacing) = (self.role, self.nomination, self.pacing);
+        Settings { role, nomination, pacing, implementation: self.implementation }
     }
 
     /// Every component of every data stream, in order.

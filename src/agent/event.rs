@@ -92,6 +92,8 @@ pub enum Event {
     RoleSwitched(Role),
     /// The session is over, and why.
     Failed(Reason),
+    /// Only a restart can bring the session back (RFC 7675 §5.1): call [`Agent::restart`](super::Agent::restart).
+    RestartNeeded(Why),
     /// A STUN or TURN server is of no use, as in the W3C's `icecandidateerror`.
     Server {
         /// Which server.
@@ -158,6 +160,18 @@ pub enum ServerProblem {
     /// The allocation ended on the server's side.
     #[error("the allocation is lost")]
     AllocationLost,
+}
+
+/// Why a restart is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Why {
+    /// The selected pair lost consent (RFC 7675 §5.1).
+    #[error("the peer's consent expired")]
+    ConsentExpired,
+    /// The socket of the selected pair was removed.
+    #[error("the selected path is gone")]
+    PathGone,
 }
 
 /// Why a session failed.

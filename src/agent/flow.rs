@@ -1,27 +1,38 @@
 //! What carries the data of one component: its path and the consent to use it.
 
 use super::path::Path;
-use crate::checks::PairId;
+use crate::checks::{Generation, PairId};
 use crate::consent::Consent;
 use crate::io::ComponentId;
 use crate::stun::TransactionId;
+use crate::time::Timer;
+
+/// A pair that carries data, and the ICE session that it belongs to: a restart leaves it where it is until the next
+/// session has selected one (RFC 8445 §9).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InUse {
+    pub(super) generation: Generation,
+    pub(super) id: PairId,
+}
 
 /// One component's way to the peer.
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) component: ComponentId,
     /// The pair in use.
-    pub(super) pair: Option<PairId>,
+    pub(super) pair: Option<InUse>,
     /// What was last announced.
     pub(super) path: Option<Path>,
     pub(super) consent: Option<Consent>,
+    /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
+    pub(super) keepalive: Timer,
     /// Consent was lost and nothing has replaced the pair.
     pub(super) lost: bool,
 }
 
 impl Flow {
     pub(super) fn new(component: ComponentId) -> Self {
-        Self { component, pair: None, path: None, consent: None, lost: false }
+        Self { component, pair: None, path: None, consent: None, keepalive: Timer::STOPPED, lost: false }
     }
 
     /// Whether a consent request of this id is open.

@@ -2,7 +2,8 @@
 
 use super::Agent;
 use super::bases::Via;
-use super::event::{Event, Reason, ServerProblem};
+use super::event::{Event, Reason, ServerProblem, Why};
+use super::flow::InUse;
 use super::output::Intent;
 use super::path::Path;
 use super::relays::RelayId;
@@ -10,7 +11,7 @@ use super::state::State;
 use crate::checks::checklist::ChecklistState;
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
-use crate::consent::Consent;
+use crate::consent::{Consent, KEEPALIVE};
 use crate::io::ComponentId;
 use crate::time::Instant;
 use crate::trace::What;
@@ -41,9 +42,13 @@ impl Agent {
     /// Pairs changed, or candidates, or time passed: nominate, announce, fail.
     pub(super) fn follow_checks(&mut self, now: Instant) {
         self.checks.nominate(now);
+        for pair in self.checks.select_unchecked() {
+            self.follow_selected(now, pair);
+        }
         if self.pac_over && !self.is_over() {
             self.checks.conclude_exhausted();
-            if self.checks.checklists().iter().all(|list| list.state == ChecklistState::Failed) {
+            let failed = self.checks.checklists().iter().all(|list| list.state == ChecklistState::Failed);
+            if failed && !self.is_on_previous() {
                 return self.fail(now, self.why_checks_failed());
             }
         }
@@ -93,16 +98,15 @@ impl Agent {
         }
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
-            let list =
-                self.checks.checklist(component.stream).and_then(|list| list.component(component.component));
-            let usable = list.and_then(crate::checks::checklist::Component::usable);
-            let pair = usable.filter(|_| !self.flows[index].lost);
+            let pair = self.pair_to_use(index);
             let path = pair.and_then(|pair| self.path_of(pair));
-            let answered = pair.and_then(|pair| self.checks.pair(pair)).and_then(|pair| pair.answered);
+            let answered = pair.and_then(|pair| self.pair_in_use(pair)?.answered);
             let flow = &mut self.flows[index];
             if flow.pair != pair {
                 flow.pair = pair;
+                // A lite agent asks for no consent (RFC 7675 §1): it has no answer of its own to begin with.
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
+                flow.keepalive = pair.filter(|_| !self.checks.sends_checks()).map(|_| now + KEEPALIVE).into();
             }
             if flow.path != path {
                 flow.path = path;
@@ -114,9 +118,22 @@ impl Agent {
         self.update_state(now);
     }
 
+    /// The selected pair; until there is one that of the session before (RFC 8445 §9), or any valid one (§12.1).
+    pub(super) fn pair_to_use(&self, index: usize) -> Option<InUse> {
+        let flow = &self.flows[index];
+        let at = flow.component;
+        let component = self.checks.checklist(at.stream)?.component(at.component)?;
+        let generation = self.checks.generation;
+        let old = flow.pair.filter(|pair| pair.generation != generation);
+        let old = old.filter(|pair| self.pair_in_use(*pair).is_some());
+        let new = |id| InUse { generation, id };
+        let pair = component.selected.map(new).or(old).or_else(|| component.usable().map(new));
+        pair.filter(|_| !flow.lost)
+    }
+
     /// The way that data of a pair takes; `None` while its relay has no permission.
-    fn path_of(&mut self, id: PairId) -> Option<Path> {
-        let pair = self.checks.pair(id)?;
+    fn path_of(&mut self, pair: InUse) -> Option<Path> {
+        let pair = self.pair_in_use(pair)?;
         let base = self.bases.get(pair.base)?;
         let (destination, framing) = match base.via {
             Via::Socket => (pair.destination, Framing::Direct),
@@ -132,10 +149,18 @@ impl Agent {
     pub(super) fn follow_expiry(&mut self, now: Instant, index: usize) {
         let Some(flow) = self.flows.get_mut(index) else { return };
         flow.consent = None;
-        if let Some(pair) = flow.pair {
+        if let Some(InUse { generation, id }) = flow.pair {
             // A pair that was only valid gives way to the next one; a selected one is the session's only path.
-            flow.lost = self.checks.is_selected(pair);
-            self.checks.expire(pair);
+            flow.lost = generation == self.checks.generation && self.checks.is_selected(id);
+            if flow.lost {
+                self.events.push_back(Event::RestartNeeded(Why::ConsentExpired));
+            }
+            if let Some(session) = self.session_mut(generation) {
+                session.expire(id);
+            }
+            if generation != self.checks.generation {
+                self.flows[index].pair = None;
+            }
         }
         self.follow_checks(now);
     }
@@ -156,6 +181,9 @@ impl Agent {
                 turn::Event::PermissionRefused { peer, .. } => {
                     if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
                         self.checks.refuse(base, peer);
+                        if let Some(previous) = &mut self.previous {
+                            previous.refuse(base, peer);
+                        }
                         self.follow_checks(now);
                     }
                 }
@@ -166,8 +194,7 @@ impl Agent {
                 turn::Event::Lost => {
                     self.relay_problem(id, ServerProblem::AllocationLost);
                     if let Some(base) = self.relays.get_mut(id).and_then(|relay| relay.base.take()) {
-                        self.checks.remove_base(base);
-                        self.bases.remove(base);
+                        self.forget_base(base);
                         self.follow_checks(now);
                     }
                 }
@@ -193,11 +220,13 @@ impl Agent {
         }
     }
 
-    /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1).
+    /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1), and the session
+    /// before a restart is forgotten.
     pub(super) fn free_unselected(&mut self, now: Instant) {
         self.gatherer.conclude();
+        self.previous = None;
         let used: Vec<_> =
-            self.flows.iter().filter_map(|flow| Some(self.checks.pair(flow.pair?)?.base)).collect();
+            self.flows.iter().filter_map(|flow| Some(self.pair_in_use(flow.pair?)?.base)).collect();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id)
                 && relay.base.is_none_or(|base| !used.contains(&base))

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use super::Agent;
 use super::bases::{Base, MAX_BASES, Via};
 use super::config::Policy;
-use super::event::{Event, ServerId, ServerProblem};
+use super::event::{Event, ServerId, ServerProblem, Why};
+use super::flow::Flow;
 use super::relays::{Relay, RelayId};
 use super::state::State;
 use crate::candidate::address::is_unicast;
@@ -54,22 +55,40 @@ impl Agent {
         let addr = local;
         let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
         let base_id = self.bases.add(base);
-        if self.config.policy != Policy::Relay {
-            let candidate = self.candidate(&base, CandidateType::Host, addr, None, None);
-            self.signal_host(component, &candidate);
-            self.checks.add_base(base_id, component, candidate, Permission::Granted);
-            self.add_external(base_id, addr);
-        }
-        self.ask_servers(base_id, &base);
-        if !self.gather_patience_runs() {
-            self.gather_patience.set(now + PATIENCE);
-        }
+        self.gather_on(base_id, &base);
+        self.be_patient(now);
         self.update_state(now);
         Ok(())
     }
 
-    fn gather_patience_runs(&self) -> bool {
-        self.gather_patience.deadline().is_some() || self.gathering_ended
+    /// No pair of any session leaves from there any more.
+    pub(super) fn forget_base(&mut self, base: BaseId) {
+        self.checks.remove_base(base);
+        if let Some(previous) = &mut self.previous {
+            previous.remove_base(base);
+        }
+        self.bases.remove(base);
+    }
+
+    /// Servers have a time to answer, from the first socket on.
+    pub(super) fn be_patient(&mut self, now: Instant) {
+        if self.gather_patience.deadline().is_none() && !self.gathering_ended {
+            self.gather_patience.set(now + PATIENCE);
+        }
+    }
+
+    /// The host candidate of a socket is signalled, and every server is asked through it.
+    pub(super) fn gather_on(&mut self, id: BaseId, base: &Base) {
+        if self.config.policy != Policy::Relay {
+            let candidate = self.candidate(base, CandidateType::Host, base.addr, None, None);
+            self.signal_host(base.component, &candidate);
+            self.checks.add_base(id, base.component, candidate, Permission::Granted);
+            self.add_external(id, base.addr);
+        }
+        // A lite agent has host candidates only (RFC 8445 §5.2).
+        if self.checks.sends_checks() {
+            self.ask_servers(id, base);
+        }
     }
 
     fn ask_servers(&mut self, id: BaseId, base: &Base) {
@@ -85,13 +104,14 @@ impl Agent {
             }
         }
         for (number, server) in self.config.turn_servers.iter().enumerate() {
-            if reachable(server.addr) {
+            if reachable(server.addr) && self.relays.of_server(id, server.addr).is_none() {
                 self.relays.add(Relay {
                     client: Client::new(server.clone(), self.rng.seed()),
                     from: id,
                     server: ServerId((self.config.stun_servers.len() + number) as u16),
                     server_addr: server.addr,
                     base: None,
+                    mapped: None,
                     settled: false,
                     queued: false,
                 });
@@ -104,15 +124,25 @@ impl Agent {
         self.now = now;
         let gone: Vec<_> =
             self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
+        let on_it = |flow: &Flow| {
+            let pair = flow.pair.and_then(|pair| self.pair_in_use(pair));
+            pair.is_some_and(|pair| gone.contains(&pair.base))
+        };
+        let cut: Vec<_> = (0..self.flows.len()).filter(|index| on_it(&self.flows[*index])).collect();
         for base in gone {
             self.gatherer.remove_base(base);
             self.relays.remove_base(base);
-            self.checks.remove_base(base);
-            self.bases.remove(base);
+            self.forget_base(base);
         }
         let bases = &self.bases;
         self.names.retain(|ip| bases.iter().any(|(_, base)| base.addr.ip() == ip));
-        self.follow_paths(now);
+        for index in cut {
+            if self.pair_to_use(index).is_none() {
+                self.flows[index].lost = true;
+                self.events.push_back(Event::RestartNeeded(Why::PathGone));
+            }
+        }
+        self.follow_checks(now);
         self.follow_gathering(now);
     }
 
@@ -182,10 +212,23 @@ impl Agent {
         let id = self.bases.add(base);
         if let Some(relay) = self.relays.get_mut(relay) {
             relay.base = Some(id);
+            relay.mapped = Some(mapped);
         }
+        self.offer_relayed(now, id, &base, server, mapped);
+    }
+
+    /// Signals a relayed candidate and pairs it.
+    pub(super) fn offer_relayed(
+        &mut self,
+        now: Instant,
+        id: BaseId,
+        base: &Base,
+        server: SocketAddr,
+        mapped: SocketAddr,
+    ) {
         // RFC 8828 §5.2: the other policies hide where this host is.
         let shown = Some(mapped).filter(|_| self.shows_hosts());
-        let candidate = self.candidate(&base, CandidateType::Relayed, relayed, Some(server), shown);
+        let candidate = self.candidate(base, CandidateType::Relayed, base.addr, Some(server), shown);
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_base(id, base.component, candidate, Permission::Needed);
         self.ask_permissions(now);

@@ -8,6 +8,7 @@ use super::config::Answer;
 use super::event::{Input, Received};
 use super::output::Intent;
 use crate::candidate::BaseId;
+use crate::checks::ChecklistSet;
 use crate::checks::respond::{Reply, Verdict};
 use crate::io::Datagram;
 use crate::stun::Message;
@@ -91,12 +92,15 @@ impl Agent {
 
     /// RFC 8445 §12.2: data is taken from any address whose check, or whose answer to ours, was authenticated.
     fn handle_data<'a>(&mut self, base: BaseId, source: SocketAddr, payload: &'a [u8]) -> Received<'a> {
-        let pair = self.checks.pair_of(base, source).and_then(|id| self.checks.pair(id));
-        match pair {
-            Some(pair) if pair.authenticated || pair.valid.is_some() => {
+        let known = |session: &ChecklistSet| {
+            let pair = session.pair(session.pair_of(base, source)?)?;
+            (pair.authenticated || pair.valid.is_some()).then_some(pair.component)
+        };
+        match known(&self.checks).or_else(|| self.previous.as_ref().and_then(known)) {
+            Some(component) => {
                 self.stats.packets_received += 1;
                 self.stats.bytes_received += payload.len() as u64;
-                Received::Data { component: pair.component, payload }
+                Received::Data { component, payload }
             }
             _ => Received::Unclaimed,
         }
@@ -117,13 +121,19 @@ impl Agent {
             return Received::Consumed;
         }
         let component = entry.component;
-        match self.checks.handle_request(base, component, source, message) {
-            Verdict::Stranger => match self.config.unauthenticated {
-                Answer::Silent => return Received::Unclaimed,
-                Answer::Limited => {
-                    self.answer_stranger(now, Reply::unknown_user(base, source, message), message);
+        match self.checks.handle_request(now, base, component, source, message) {
+            Verdict::Stranger => {
+                let previous = self.previous.as_ref();
+                let late = previous.and_then(|set| set.answer_late(base, component, source, message));
+                match (late, self.config.unauthenticated) {
+                    (Some(reply), _) => self.intents.push(Intent::Reply(reply)),
+                    (None, Answer::Silent) => return Received::Unclaimed,
+                    (None, Answer::Limited) => {
+                        let reply = Reply::unknown_user(base, source, self.checks.generation, message);
+                        self.answer_stranger(now, reply, message);
+                    }
                 }
-            },
+            }
             Verdict::Unauthenticated(reply) => self.answer_stranger(now, reply, message),
             Verdict::Refused(reply) => self.intents.push(Intent::Reply(reply)),
             Verdict::Accepted { reply, switched, learnt } => {
@@ -187,18 +197,22 @@ impl Agent {
         source: SocketAddr,
         message: Message<'_>,
     ) {
-        let flow = &mut self.flows[index];
-        let asked = flow.pair.and_then(|pair| self.checks.pair(pair));
+        let (component, pair) = (self.flows[index].component, self.flows[index].pair);
+        let session = pair.and_then(|pair| self.session(pair.generation));
+        let asked = session.zip(pair).and_then(|(session, pair)| session.pair(pair.id));
         let right = asked.is_some_and(|pair| (pair.base, pair.destination) == (base, source));
-        let answer = self.checks.verify_answer(flow.component.stream, message).filter(|_| right);
-        let (Some(consent), Some(pair), Some(answer)) = (&mut flow.consent, flow.pair, answer) else {
+        let answer = session.and_then(|session| session.verify_answer(component.stream, message));
+        let consent = self.flows[index].consent.as_mut();
+        let (Some(consent), Some(pair), Some(answer)) = (consent, pair, answer.filter(|_| right)) else {
             self.drop_datagram(now, base, source, "consent answer not authenticated");
             return;
         };
         match answer.message().class() {
             Class::Success => {
                 if let Some(rtt) = consent.renew(now, message.transaction_id()) {
-                    self.checks.note_consent(now, pair, rtt);
+                    if let Some(session) = self.session_mut(pair.generation) {
+                        session.note_consent(now, pair.id, rtt);
+                    }
                 }
             }
             _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {

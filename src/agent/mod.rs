@@ -8,10 +8,12 @@
 //! | sockets and servers become candidates | `gathering` |
 //! | the peer's signals | `signals` |
 //! | `.local` names in the place of addresses | `names` |
+//! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
 
 mod bases;
+pub mod choose;
 pub mod config;
 pub mod event;
 mod flow;
@@ -24,6 +26,7 @@ mod pacer;
 pub mod path;
 mod record;
 mod relays;
+mod restart;
 mod signals;
 pub mod state;
 mod tick;
@@ -36,7 +39,7 @@ use std::collections::VecDeque;
 use crate::candidate::address::LocalPreference;
 use crate::candidate::foundation::FoundationAllocator;
 use crate::checks::ChecklistSet;
-use crate::checks::set::Settings;
+use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -51,8 +54,9 @@ use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
-pub use config::{Answer, Config, HostNames, Nomination, Policy, Role};
-pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem};
+pub use choose::ValidPair;
+pub use config::{Answer, Config, HostNames, Implementation, Nomination, Policy, Role};
+pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
 pub use state::State;
@@ -65,6 +69,12 @@ pub struct Agent {
     state: State,
     bases: Bases,
     checks: ChecklistSet,
+    /// The ICE session before a restart, while a flow is on one of its pairs.
+    previous: Option<ChecklistSet>,
+    /// How many generations of the peer's credentials were taken, by stream.
+    heard: Vec<u32>,
+    /// The peer's former ufrags, with their streams: what still comes of them is late.
+    former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
     names: Names,
@@ -100,9 +110,10 @@ impl Agent {
     /// A new agent. Its first outputs are the credentials to signal.
     pub fn new(config: Config, now: Instant) -> Self {
         let mut rng = Rng::new(config.seed);
-        let settings = Settings { role: config.role, nomination: config.nomination, pacing: config.pacing };
+        let settings = config.settings();
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);
+        let heard = vec![0; config.components.len()];
         let mut agent = Self {
             flows: config.component_ids().into_iter().map(Flow::new).collect(),
             config,
@@ -110,6 +121,9 @@ impl Agent {
             state: State::New,
             bases: Bases::default(),
             checks,
+            previous: None,
+            heard,
+            former: Vec::new(),
             gatherer: Gatherer::default(),
             relays: Relays::default(),
             names: Names::default(),
@@ -173,6 +187,7 @@ impl Agent {
     fn end(&mut self, now: Instant, state: State) {
         for flow in &mut self.flows {
             flow.consent = None;
+            flow.keepalive.stop();
             flow.pair = None;
             if flow.path.take().is_some() {
                 self.events.push_back(Event::Path { component: flow.component, path: None });

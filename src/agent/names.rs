@@ -11,7 +11,7 @@ use super::config::{HostNames, Policy};
 use super::event::Output;
 use crate::candidate::filter::is_private;
 use crate::candidate::{Address, BaseId, Candidate, CandidateType, name};
-use crate::credentials::Ufrag;
+use crate::checks::Generation;
 use crate::error::SignalError;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -60,8 +60,10 @@ struct Outstanding {
     component: ComponentId,
     candidate: Candidate,
     port: u16,
-    /// The generation that it was signalled in, where it was known.
-    generation: Option<Ufrag>,
+    /// The ICE session that it was signalled in.
+    generation: Generation,
+    /// Generations of the peer's credentials that were known then.
+    heard: u32,
 }
 
 /// The names of an agent and of its peer.
@@ -171,15 +173,15 @@ impl Agent {
         }
         let request = ResolveId(self.names.next);
         self.names.next = self.names.next.wrapping_add(1);
-        let (port, generation) = (*port, self.remote_generation(component.stream));
-        self.names.outstanding.push(Outstanding { request, component, candidate, port, generation });
+        let (port, generation, heard) = (*port, self.checks.generation, self.heard_of(component.stream));
+        let asked = Outstanding { request, component, candidate, port, generation, heard };
+        self.names.outstanding.push(asked);
         self.names.errands.push_back(Errand::Resolve(Resolve { request, name }));
         Ok(())
     }
 
-    fn remote_generation(&self, stream: u16) -> Option<Ufrag> {
-        let remote = self.checks.checklist(stream)?.remote.as_ref()?;
-        Some(remote.credentials.ufrag.clone())
+    fn heard_of(&self, stream: u16) -> u32 {
+        self.heard.get(usize::from(stream)).copied().unwrap_or(0)
     }
 
     /// What a name stands for. Nobody on the way vouches for it: the filter judges the address as it would a signalled
@@ -187,9 +189,9 @@ impl Agent {
     pub(super) fn follow_resolved(&mut self, now: Instant, request: ResolveId, address: Option<IpAddr>) {
         let asked = self.names.outstanding.iter().position(|asked| asked.request == request);
         let Some(asked) = asked.map(|at| self.names.outstanding.swap_remove(at)) else { return };
-        let known = self.remote_generation(asked.component.stream);
-        if asked.generation.is_some() && asked.generation != known {
-            // The peer has restarted meanwhile.
+        // The first credentials may come after the candidate; later ones are those of a restart.
+        let heard = self.heard_of(asked.component.stream);
+        if asked.generation != self.checks.generation || asked.heard.max(1) != heard.max(1) {
             return;
         }
         let Outstanding { component, candidate, port, .. } = asked;

@@ -31,6 +31,8 @@ pub(super) enum Intent {
     Relay(RelayId),
     /// A consent request of a flow.
     Consent(usize, TransactionId),
+    /// A Binding indication on a flow.
+    Indication(usize),
 }
 
 /// More than this is waiting only if the driver does not drain: the rest is dropped, as a network would.
@@ -108,7 +110,9 @@ impl Agent {
                     self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len))
                 }
                 Intent::Reply(reply) => {
-                    self.checks.write_reply(&reply, room).map(|len| (reply.base, reply.destination, len))
+                    let session = self.session(reply.generation);
+                    let len = session.and_then(|session| session.write_reply(&reply, room));
+                    len.map(|len| (reply.base, reply.destination, len))
                 }
                 Intent::Query(id) => {
                     self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
@@ -117,6 +121,7 @@ impl Agent {
                     Gatherer::write_keepalive(room, &mut self.rng).map(|len| (query.base, query.addr, len))
                 }
                 Intent::Consent(index, id) => self.write_consent(index, id, room),
+                Intent::Indication(index) => self.write_indication(index, room),
                 Intent::Relay(id) => match self.write_relay(id, room) {
                     Some(written) => {
                         // It may have more.
@@ -142,9 +147,16 @@ impl Agent {
         room: &mut [u8],
     ) -> Option<(BaseId, SocketAddr, usize)> {
         let pair = self.flows.get(index)?.pair?;
-        let check = self.checks.check_of(pair)?;
-        let to = self.checks.write_request(id, &check.without_nomination(), room)?;
+        let session = self.session(pair.generation)?;
+        let check = session.check_of(pair.id)?;
+        let to = session.write_request(id, &check.without_nomination(), room)?;
         Some((to.base, to.destination, to.len))
+    }
+
+    fn write_indication(&mut self, index: usize, room: &mut [u8]) -> Option<(BaseId, SocketAddr, usize)> {
+        let pair = self.pair_in_use(self.flows.get(index)?.pair?)?;
+        let (base, destination) = (pair.base, pair.destination);
+        Gatherer::write_keepalive(room, &mut self.rng).map(|len| (base, destination, len))
     }
 
     fn write_relay(&mut self, id: RelayId, room: &mut [u8]) -> Option<(BaseId, SocketAddr, usize)> {

@@ -21,6 +21,8 @@ pub(super) struct Relay {
     pub(super) server_addr: SocketAddr,
     /// The base at the relayed transport address, once allocated.
     pub(super) base: Option<BaseId>,
+    /// What its server sees of `from`.
+    pub(super) mapped: Option<SocketAddr>,
     /// It has allocated or failed: gathering does not wait for it.
     pub(super) settled: bool,
     /// An intent to write its packets is queued.
@@ -86,6 +88,15 @@ impl Relays {
 
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.iter().filter_map(|(_, relay)| relay.client.deadline()).min()
+    }
+
+    /// Takes the clients away that have ended, so that their servers can be asked anew.
+    pub(super) fn remove_ended(&mut self) {
+        for place in &mut self.list {
+            if let Some(relay) = place.take_if(|relay| relay.settled && relay.base.is_none()) {
+                self.by_path.remove(&(relay.from, relay.server_addr));
+            }
+        }
     }
 
     /// Takes the clients away whose server was reached from this base: with the 5-tuple their allocations are lost.

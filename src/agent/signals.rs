@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use super::Agent;
 use super::bases::Via;
+use super::config::Nomination;
 use super::event::Event;
 use super::state::State;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
-use crate::checks::set::MAX_REMOTES;
-use crate::credentials::Credentials;
+use crate::checks::set::{MAX_REMOTES, RENOMINATION};
+use crate::credentials::{Credentials, Ufrag};
 use crate::error::SignalError;
 use crate::io::{ComponentId, Transport};
 use crate::signal::{Signal, What};
@@ -17,6 +18,8 @@ use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
 use crate::trace::Side;
 
+/// Ufrags of the peer's former generations that are remembered.
+const MAX_FORMER: usize = 16;
 /// The Ta that need not be proposed (RFC 8445 §14.2).
 const DEFAULT_TA: Duration = Duration::from_millis(50);
 
@@ -26,7 +29,11 @@ impl Agent {
             let mut credentials =
                 Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
             credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
+            credentials.lite = !self.checks.sends_checks();
             credentials.options = vec!["ice2".into(), "trickle".into()];
+            if matches!(self.config.nomination, Nomination::Renominate { .. }) {
+                credentials.options.push(RENOMINATION.into());
+            }
             let mut signal = Signal::new(stream as u16, What::Credentials(credentials));
             signal.ufrag = Some(checklist.local.ufrag.clone());
             self.events.push_back(Event::Signal(signal));
@@ -54,16 +61,23 @@ impl Agent {
         let checklist = self.checks.checklist(stream).ok_or(SignalError::UnknownStream(stream))?;
         let known = checklist.remote.as_ref().map(|remote| &remote.credentials);
         if let What::Credentials(credentials) = signal.what {
-            return match known {
-                Some(known) if known.ufrag == credentials.ufrag => Ok(()),
-                Some(_) => Err(SignalError::Unsupported("an ICE restart")),
-                None => self.take_credentials(now, stream, credentials),
-            };
+            return self.follow_credentials(now, stream, credentials);
         }
-        if let (Some(ufrag), Some(known)) = (&signal.ufrag, known)
-            && *ufrag != known.ufrag
-        {
-            return Err(SignalError::OldGeneration(ufrag.to_string()));
+        let named = match &signal.what {
+            What::Candidate(candidate) => signal.ufrag.as_ref().or(candidate.ufrag.as_ref()),
+            _ => signal.ufrag.as_ref(),
+        };
+        match (named, known) {
+            (Some(named), Some(known)) if *named != known.ufrag => {
+                return Err(SignalError::OldGeneration(named.to_string()));
+            }
+            // After a restart of ours the peer's credentials come before its candidates: these are late.
+            (named, None) => {
+                if let Some((_, former)) = self.former.iter().rfind(|(of, _)| *of == stream) {
+                    return Err(SignalError::OldGeneration(named.unwrap_or(former).to_string()));
+                }
+            }
+            _ => {}
         }
         match signal.what {
             What::Candidate(_) if checklist.remote_ended => Err(SignalError::AfterEnd),
@@ -77,16 +91,69 @@ impl Agent {
         }
     }
 
+    /// The first credentials of the peer, their repetition, its answer to a restart of ours, or its own restart (RFC 8445
+    /// §9, RFC 8839 §4.4.1.1).
+    ///
+    /// What tells the last two apart is how often each side has begun: the peer's generations answer ours one by one. So
+    /// restarts that cross are one, whoever hears of the other first.
+    fn follow_credentials(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        credentials: Credentials,
+    ) -> Result<(), SignalError> {
+        if self.is_former(stream, &credentials.ufrag) {
+            return Err(SignalError::OldGeneration(credentials.ufrag.to_string()));
+        }
+        let known = self.checks.checklist(stream).and_then(|list| list.remote.as_ref());
+        let known = known.map(|remote| (remote.credentials.ufrag.clone(), &remote.credentials.pwd));
+        match known {
+            None => {}
+            Some((ufrag, pwd)) if ufrag == credentials.ufrag && *pwd == credentials.pwd => return Ok(()),
+            Some((ufrag, pwd)) if ufrag == credentials.ufrag || *pwd == credentials.pwd => {
+                return Err(SignalError::HalfRestart);
+            }
+            Some((ufrag, _)) => {
+                if self.heard(stream) >= self.checks.generation.0 + 1 {
+                    self.begin_session(now);
+                } else {
+                    self.forget(stream, ufrag);
+                    self.checks.forget_peer(stream);
+                }
+            }
+        }
+        if let Some(heard) = self.heard.get_mut(usize::from(stream)) {
+            *heard += 1;
+        }
+        self.take_credentials(now, stream, credentials)
+    }
+
+    /// How many generations of the peer were taken.
+    fn heard(&self, stream: u16) -> u32 {
+        self.heard.get(usize::from(stream)).copied().unwrap_or(0)
+    }
+
+    fn is_former(&self, stream: u16, ufrag: &Ufrag) -> bool {
+        self.former.iter().any(|(of, former)| *of == stream && former == ufrag)
+    }
+
+    /// Remembers a ufrag of the peer that is not in force any more: what still comes of it is late.
+    pub(super) fn forget(&mut self, stream: u16, ufrag: Ufrag) {
+        if self.former.len() >= MAX_FORMER {
+            self.former.remove(0);
+        }
+        self.former.push((stream, ufrag));
+    }
+
     fn take_credentials(
         &mut self,
         now: Instant,
         stream: u16,
         credentials: Credentials,
     ) -> Result<(), SignalError> {
-        if credentials.lite {
-            return Err(SignalError::Unsupported("a lite peer"));
+        if let Some(role) = self.checks.set_remote_credentials(stream, credentials) {
+            self.follow_role(role);
         }
-        self.checks.set_remote_credentials(stream, credentials);
         if self.pac.deadline().is_none() && !self.pac_over {
             // RFC 8863 §4: the time that a check takes to fail.
             self.pac.set(now + lifetime(RTO));

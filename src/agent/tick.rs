@@ -84,6 +84,10 @@ impl Agent {
                 Some(consent::Due::Expired) => self.follow_expiry(now, index),
                 None => {}
             }
+            if self.flows[index].keepalive.is_due(now) {
+                self.flows[index].keepalive.set(now + consent::KEEPALIVE);
+                self.intents.push(Intent::Indication(index));
+            }
         }
     }
 
@@ -135,6 +139,7 @@ impl Agent {
     pub(super) fn wake(&self) -> Option<Wake> {
         let timers = [self.pac, self.free, self.give_up, self.gather_patience];
         let consent = self.flows.iter().filter_map(|flow| Some(flow.consent.as_ref()?.deadline())).min();
+        let keepalive = self.flows.iter().filter_map(|flow| flow.keepalive.deadline()).min();
         let mut at = self.relays.deadline();
         if !self.is_over() {
             at = timers.iter().fold(at, |at, timer| earliest(at, timer.deadline()));
@@ -143,6 +148,7 @@ impl Agent {
                 self.checks.settle_deadline(),
                 self.gatherer.deadline(),
                 consent,
+                keepalive,
             ] {
                 at = earliest(at, deadline);
             }

@@ -39,6 +39,8 @@ pub struct RemoteCredentials {
     pub username: Box<str>,
     /// Signs our checks and verifies their answers.
     pub key: Key,
+    /// The peer offers the ICE option `renomination`.
+    pub(super) renominates: bool,
 }
 
 /// What a checklist knows of one component.
@@ -56,11 +58,18 @@ pub struct Component {
     pub(super) nominating: Option<PairId>,
     /// The nominated pair (RFC 8445 §8.1.1).
     pub selected: Option<PairId>,
+    /// The highest value of a nomination so far, ours or the peer's.
+    pub(super) nomination: u32,
     /// When nomination is due to be decided again.
     pub(super) settle: Timer,
 }
 
 impl Component {
+    /// The valid pairs, best first (RFC 8445 §7.2.5.3.2).
+    pub fn valid(&self) -> impl Iterator<Item = PairId> + '_ {
+        self.valid.iter().map(|(_, id)| *id)
+    }
+
     /// The pair that data uses now: the selected one, or the best valid one (RFC 8445 §12.1).
     pub fn usable(&self) -> Option<PairId> {
         self.selected.or_else(|| self.valid.first().map(|(_, id)| *id))

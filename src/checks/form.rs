@@ -172,6 +172,7 @@ impl ChecklistSet {
             valid: None,
             answered: None,
             nominated: Nominated::No,
+            nomination: 0,
             authenticated: false,
             quality: Quality::default(),
             group,
@@ -181,11 +182,20 @@ impl ChecklistSet {
             transaction: None,
         };
         let state = self.groups.initial_state(group, pair.rank(id));
+        let state = if self.is_late(component, priority) { PairState::Failed } else { state };
         self.places[index].pair = Some(Pair { state, ..pair });
         self.by_path.insert(path, id);
         self.checklist_mut(component.stream)?.pairs += 1;
         self.index(id);
         Some(id)
+    }
+
+    /// Whether a pair comes after the decision: it is not checked (RFC 8445 §8.1.2), unless it is better and the
+    /// decision may change.
+    fn is_late(&self, at: ComponentId, priority: u64) -> bool {
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        let selected = component.and_then(|component| self.pair(component.selected?));
+        selected.is_some_and(|selected| !self.renominates(at.stream) || priority <= selected.priority)
     }
 
     /// Keeps the set within [`MAX_PAIRS`]: a Failed pair goes, or else of the largest checklist the pair of lowest

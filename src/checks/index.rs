@@ -84,6 +84,7 @@ impl ChecklistSet {
             if let Some(pair) = self.pair_mut(id) {
                 pair.priority = priority;
                 pair.nominating = false;
+                pair.nomination = 0;
                 if pair.nominated == Nominated::OnSuccess {
                     pair.nominated = Nominated::No;
                 }
@@ -92,6 +93,7 @@ impl ChecklistSet {
         }
         for component in self.checklists.iter_mut().flat_map(|checklist| &mut checklist.components) {
             component.nominating = None;
+            component.nomination = 0;
         }
     }
 

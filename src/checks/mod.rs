@@ -10,7 +10,8 @@
 //! | §6.1.4.2 what is checked next, §14.3 its RTO | [`schedule`] |
 //! | §7.2 our check and its answer | [`request`] |
 //! | §7.3 the peer's check | [`respond`] |
-//! | §8.1.1 nomination | [`nominate`] |
+//! | §8.1.1 when to nominate | [`nominate`] |
+//! | §8.1.2 what a nomination changes | [`select`] |
 
 pub mod better;
 pub mod checklist;
@@ -24,6 +25,7 @@ pub mod request;
 pub mod respond;
 pub mod role;
 pub mod schedule;
+pub mod select;
 pub mod set;
 
 #[cfg(test)]
@@ -32,4 +34,4 @@ mod tests;
 pub use form::Permission;
 pub use pair::{Pair, PairId, PairState, RemoteId};
 pub use role::Role;
-pub use set::ChecklistSet;
+pub use set::{ChecklistSet, Generation, Implementation};

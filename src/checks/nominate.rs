@@ -1,18 +1,22 @@
 //! When the controlling agent nominates which pair (RFC 8445 §8.1.1): a pure function of a view.
 
 use super::better::is_better;
-use super::checklist::ChecklistState;
-use super::pair::{Nominated, Pair, PairId, PairState};
+use super::pair::{Pair, PairId};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::CandidateType;
-use crate::io::ComponentId;
 use crate::time::{Duration, Instant};
 
 /// When to nominate. Data flows on the first valid pair in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Nomination {
+    /// As [`Best`](Self::Best), and where the peer knows the ICE option `renomination` too, a better pair that becomes
+    /// valid later is nominated with a higher value; both ends follow the highest. With other peers as `Best`.
+    Renominate {
+        /// As in [`Best`](Self::Best).
+        settle: Duration,
+    },
     /// The best valid pair, once nothing better is likely to come or `settle` has passed since the first one.
     Best {
         /// How long to wait for a better pair. A relayed pair waits up to four times as long for a direct one.
@@ -20,6 +24,8 @@ pub enum Nomination {
     },
     /// The first valid pair.
     First,
+    /// What the application chooses, by [`Agent::nominate`](crate::agent::Agent::nominate).
+    Manual,
 }
 
 /// How a pair reaches the peer, as far as nomination cares.
@@ -51,11 +57,17 @@ pub enum Decision {
     Nominate,
     /// Decide again then, or when something changes.
     WaitUntil(Instant),
+    /// Somebody else decides.
+    Wait,
 }
 
 /// Decides for one component that has a valid pair and no nominated one.
 pub fn decide(strategy: Nomination, view: &View, now: Instant) -> Decision {
-    let Nomination::Best { settle } = strategy else { return Decision::Nominate };
+    let settle = match strategy {
+        Nomination::Best { settle } | Nomination::Renominate { settle } => settle,
+        Nomination::First => return Decision::Nominate,
+        Nomination::Manual => return Decision::Wait,
+    };
     let more_may_come = view.better_open || (view.best == Reach::Relayed && !view.all_candidates_known);
     if !more_may_come {
         return Decision::Nominate;
@@ -81,17 +93,25 @@ impl ChecklistSet {
     }
 
     fn nominate_component(&mut self, now: Instant, stream: u16, number: u16) {
+        let renominates = self.renominates(stream);
         let Some(component) = self.checklist_mut(stream).and_then(|list| list.component_mut(number)) else {
             return;
         };
         component.settle.stop();
-        let busy = component.selected.is_some() || component.nominating.is_some();
-        let (Some(first_valid), Some(&(_, id)), false) =
-            (component.first_valid, component.valid.first(), busy)
+        let (selected, idle) = (component.selected, component.nominating.is_none());
+        let (Some(first_valid), Some(&(_, id)), true) =
+            (component.first_valid, component.valid.first(), idle)
         else {
             return;
         };
         let Some(pair) = self.pair(id).filter(|_| self.roles.role == Role::Controlling) else { return };
+        if let Some(selected) = selected {
+            // With renomination a better pair that comes later is nominated with a higher value.
+            if renominates && self.pair(selected).is_none_or(|selected| is_better(pair, selected)) {
+                self.nominate_pair(id);
+            }
+            return;
+        }
         let view = View {
             best: self.reach(pair),
             first_valid,
@@ -99,20 +119,58 @@ impl ChecklistSet {
             all_candidates_known: self.local_ended
                 && self.checklist(stream).is_some_and(|list| list.remote_ended),
         };
-        let decision = decide(self.nomination, &view, now);
-        let Some(component) = self.checklist_mut(stream).and_then(|list| list.component_mut(number)) else {
+        match decide(self.nomination, &view, now) {
+            Decision::Wait => {}
+            Decision::WaitUntil(until) => {
+                let component = self.checklist_mut(stream).and_then(|list| list.component_mut(number));
+                if let Some(component) = component {
+                    component.settle.set(until);
+                }
+            }
+            Decision::Nominate => self.nominate_pair(id),
+        }
+    }
+
+    /// Checks a valid pair with USE-CANDIDATE (RFC 8445 §8.1.1).
+    fn nominate_pair(&mut self, id: PairId) {
+        let Some(at) = self.pair(id).map(|pair| pair.component) else { return };
+        let renominates = self.renominates(at.stream);
+        let Some(component) = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component))
+        else {
             return;
         };
-        match decision {
-            Decision::WaitUntil(until) => component.settle.set(until),
-            Decision::Nominate => {
-                component.nominating = Some(id);
-                if let Some(pair) = self.pair_mut(id) {
-                    pair.nominating = true;
-                }
-                self.trigger(id);
-            }
+        component.nominating = Some(id);
+        if renominates {
+            component.nomination += 1;
         }
+        let value = component.nomination;
+        if let Some(pair) = self.pair_mut(id) {
+            pair.nominating = true;
+            pair.nomination = value;
+        }
+        self.trigger(id);
+    }
+
+    /// Nominates the pair that the application chose. Returns whether it can be: the agent is controlling, the pair is
+    /// valid, and no other pair was nominated before, unless the peer knows renomination.
+    pub fn nominate_chosen(&mut self, id: PairId) -> bool {
+        let Some(pair) = self.pair(id).filter(|pair| pair.valid.is_some()) else { return false };
+        let at = pair.component;
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        let decided =
+            component.is_some_and(|component| component.selected.or(component.nominating).is_some());
+        let may = self.roles.role == Role::Controlling && (!decided || self.renominates(at.stream));
+        if may {
+            self.nominate_pair(id);
+        }
+        may
+    }
+
+    /// Whether nominations carry values on this stream, so that a later one replaces an earlier one.
+    pub fn renominates(&self, stream: u16) -> bool {
+        let offered = self.checklist(stream).and_then(|list| list.remote.as_ref());
+        matches!(self.nomination, Nomination::Renominate { .. })
+            && offered.is_some_and(|remote| remote.renominates)
     }
 
     fn reach(&self, pair: &Pair) -> Reach {
@@ -121,65 +179,6 @@ impl ChecklistSet {
         let far =
             self.remote(pair.remote).is_some_and(|remote| remote.candidate.kind == CandidateType::Relayed);
         if near || far { Reach::Relayed } else { Reach::Direct }
-    }
-
-    /// Makes a nominated pair the selected one of its component; of several the one of highest priority (RFC 8445
-    /// §8.1.1). Returns whether it is new.
-    pub(super) fn select(&mut self, id: PairId) -> bool {
-        let Some(pair) = self.pair_mut(id) else { return false };
-        pair.nominated = Nominated::Yes;
-        pair.nominating = false;
-        let at = pair.component;
-        let Some(old) = self.checklist(at.stream).and_then(|list| list.component(at.component)) else {
-            return false;
-        };
-        let old = old.selected.and_then(|old| self.pair(old).map(|pair| (old, pair)));
-        if let (Some((_, old)), Some(new)) = (old, self.pair(id))
-            && !is_better(new, old)
-        {
-            return false;
-        }
-        self.retire_others(id, at);
-        let Some(checklist) = self.checklist_mut(at.stream) else { return false };
-        if let Some(component) = checklist.component_mut(at.component) {
-            component.selected = Some(id);
-            component.nominating = None;
-            component.settle.stop();
-        }
-        if checklist.is_selected() {
-            checklist.state = ChecklistState::Completed;
-        }
-        true
-    }
-
-    /// RFC 8445 §8.1.2: no further check of this component. Pairs that were never heard of go; of the others the
-    /// peer may still send data or checks, so they stay to be recognised.
-    fn retire_others(&mut self, selected: PairId, at: ComponentId) {
-        let others: Vec<_> = self
-            .pairs()
-            .filter(|(id, pair)| *id != selected && pair.component == at)
-            .map(|(id, _)| id)
-            .collect();
-        for id in others {
-            let Some(pair) = self.pair(id) else { continue };
-            match pair.state {
-                PairState::Succeeded | PairState::Failed => {}
-                PairState::InProgress => self.cancel_check(id),
-                _ if pair.authenticated => self.set_state(id, PairState::Failed),
-                _ => self.remove_pair(id),
-            }
-        }
-        let queue =
-            self.checklist_mut(at.stream).map(|list| std::mem::take(&mut list.triggered)).unwrap_or_default();
-        for id in queue {
-            if self.pair(id).is_some_and(|pair| pair.component != at) {
-                if let Some(checklist) = self.checklist_mut(at.stream) {
-                    checklist.triggered.push_back(id);
-                }
-            } else if let Some(pair) = self.pair_mut(id) {
-                pair.queued = false;
-            }
-        }
     }
 
     /// When [`Self::nominate`] is due.
@@ -206,6 +205,13 @@ mod tests {
         };
         for (strategy, view, after_ms, expected) in [
             (Nomination::First, view(Reach::Relayed, true, false), 0, Decision::Nominate),
+            (Nomination::Manual, view(Reach::Direct, false, true), 0, Decision::Wait),
+            (
+                Nomination::Renominate { settle },
+                view(Reach::Direct, true, false),
+                0,
+                Decision::WaitUntil(start + settle),
+            ),
             (best, view(Reach::Direct, false, false), 0, Decision::Nominate),
             (best, view(Reach::Direct, true, false), 0, Decision::WaitUntil(start + settle)),
             (best, view(Reach::Direct, true, false), 500, Decision::Nominate),

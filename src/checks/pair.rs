@@ -98,6 +98,8 @@ pub struct Pair {
     pub answered: Option<Instant>,
     /// Nominated, or about to be.
     pub nominated: Nominated,
+    /// The value of its latest nomination; 0 without renomination.
+    pub nomination: u32,
     /// A check of the peer on this pair was authenticated: data from there is accepted (RFC 8445 §12.2).
     pub authenticated: bool,
     /// Measurements.

@@ -20,6 +20,8 @@ pub struct Check {
     pub pair: PairId,
     /// It nominates (RFC 8445 §7.1.2).
     pub use_candidate: bool,
+    /// The value of the nomination, for a peer that knows renomination.
+    pub nomination: Option<u32>,
     pub(super) roles: Roles,
     pub(super) priority: u32,
 }
@@ -28,7 +30,7 @@ impl Check {
     /// The same check as a consent request, which never nominates (RFC 7675 §5.1).
     #[must_use]
     pub fn without_nomination(self) -> Self {
-        Self { use_candidate: false, ..self }
+        Self { use_candidate: false, nomination: None, ..self }
     }
 }
 
@@ -103,6 +105,9 @@ impl ChecklistSet {
         if check.use_candidate {
             writer.put(attr::USE_CANDIDATE, &[]);
         }
+        if let Some(value) = check.nomination {
+            writer.put_u32(attr::NOMINATION, value);
+        }
         writer.integrity(&remote.key, Integrity::Sha1).fingerprint();
         let len = writer.finish().ok()?.len();
         Some(Addressed { base: pair.base, destination: pair.destination, len })
@@ -172,7 +177,7 @@ impl ChecklistSet {
             check.use_candidate || pair.nominated == Nominated::OnSuccess
         });
         self.index(check.pair);
-        if !nominated {
+        if !nominated && self.pair(check.pair).is_some_and(|pair| !pair.nominating) {
             self.untrigger(check.pair);
         }
         // RFC 8445 §7.2.5.3.3: over all checklists.
@@ -277,10 +282,16 @@ impl ChecklistSet {
         Outcome::Failed(check.pair)
     }
 
-    fn untrigger(&mut self, id: PairId) {
-        let Some(pair) = self.pair_mut(id).filter(|pair| pair.queued && !pair.nominating) else { return };
-        pair.queued = false;
-        let stream = pair.component.stream;
+    /// Takes a pair out of the triggered-check queue.
+    pub(super) fn untrigger(&mut self, id: PairId) {
+        let Some(stream) = self.pair(id).filter(|pair| pair.queued).map(|pair| pair.component.stream) else {
+            return;
+        };
+        self.unindex(id);
+        if let Some(pair) = self.pair_mut(id) {
+            pair.queued = false;
+        }
+        self.index(id);
         if let Some(checklist) = self.checklist_mut(stream) {
             checklist.triggered.retain(|queued| *queued != id);
         }

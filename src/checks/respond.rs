@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 
 use super::pair::{Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
-use super::set::{ChecklistSet, MAX_PAIRS};
+use super::set::{ChecklistSet, Generation, Implementation, MAX_PAIRS};
 use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Attributes, Message, TransactionId, Verified, Writer};
+use crate::time::{Duration, Instant};
 
+/// How long the answer to a check is consent to send (RFC 7675 §5.1).
+const CONSENT: Duration = Duration::from_secs(30);
 /// Comprehension-required attributes that a check may have.
 const KNOWN: [u16; 5] = [
     attr::USERNAME,
@@ -33,6 +36,8 @@ pub struct Reply {
     pub answer: Answer,
     /// Whose key signs it, and how; `None` for those that cannot be signed.
     signed: Option<(u16, Integrity)>,
+    /// The ICE session that it belongs to.
+    pub generation: Generation,
 }
 
 impl Reply {
@@ -40,9 +45,14 @@ impl Reply {
     pub const UNSIGNED_LEN: usize = 36;
 
     /// 401 to a request whose USERNAME is nobody's.
-    pub fn unknown_user(base: BaseId, destination: SocketAddr, message: Message<'_>) -> Self {
+    pub fn unknown_user(
+        base: BaseId,
+        destination: SocketAddr,
+        generation: Generation,
+        message: Message<'_>,
+    ) -> Self {
         let answer = Answer::Error { code: 401, unknown: None };
-        Self { base, destination, id: message.transaction_id(), answer, signed: None }
+        Self { base, destination, id: message.transaction_id(), answer, signed: None, generation }
     }
 }
 
@@ -95,40 +105,25 @@ impl ChecklistSet {
     /// Processes a Binding request that arrived on `base` (RFC 8445 §7.3). It has a FINGERPRINT.
     pub fn handle_request(
         &mut self,
+        now: Instant,
         base: BaseId,
         component: ComponentId,
         source: SocketAddr,
         message: Message<'_>,
     ) -> Verdict {
-        let mut reply = Reply {
-            base,
-            destination: source,
-            id: message.transaction_id(),
-            answer: Answer::Success,
-            signed: None,
+        let (reply, request) = match self.authenticate(base, component, source, message) {
+            Ok(authentic) => authentic,
+            Err(verdict) => return verdict,
         };
-        let error = |code, unknown| Answer::Error { code, unknown };
-        let stream = component.stream;
-        let (Some(username), true) = (message.username(), message.has_integrity()) else {
-            return Verdict::Unauthenticated(Reply { answer: error(400, None), ..reply });
-        };
-        let Some(checklist) =
-            self.checklist(stream).filter(|list| names(username, list.local.ufrag.as_str()))
-        else {
-            return Verdict::Stranger;
-        };
-        let Ok(request) = message.verify(&checklist.local.key) else {
-            return Verdict::Unauthenticated(Reply { answer: error(401, None), ..reply });
-        };
-        reply.signed = Some((stream, request.by()));
         let attributes = request.attributes();
+        let error = |code, unknown| Answer::Error { code, unknown };
         if let Some(unknown) = first_unknown(&attributes) {
             return Verdict::Refused(Reply { answer: error(420, Some(unknown)), ..reply });
         }
         let Some(priority) = attributes.u32(attr::PRIORITY) else {
             return Verdict::Refused(Reply { answer: error(400, None), ..reply });
         };
-        let switched = match self.roles.conflict(&attributes) {
+        let switched = match self.conflict(&attributes) {
             Conflict::None => None,
             Conflict::Refuse => return Verdict::Refused(Reply { answer: error(487, None), ..reply }),
             Conflict::Switch => {
@@ -137,20 +132,71 @@ impl ChecklistSet {
                 Some(self.roles.role)
             }
         };
-        let learnt = self.learn(base, component, source, priority, &request);
+        let learnt = self.learn(now, base, component, source, priority, &request);
         Verdict::Accepted { reply, switched, learnt }
+    }
+
+    /// Answers a check of an ICE session that a restart has ended, and does nothing else with it (RFC 8445 §9): the
+    /// peer's consent to send on the old pair goes on (RFC 7675 §5.1).
+    pub fn answer_late(
+        &self,
+        base: BaseId,
+        component: ComponentId,
+        source: SocketAddr,
+        message: Message<'_>,
+    ) -> Option<Reply> {
+        self.authenticate(base, component, source, message).ok().map(|(reply, _)| reply)
+    }
+
+    /// Whose request it is: a signed reply, and what the key vouches for (RFC 8445 §7.3, RFC 8489 §9.1.3).
+    fn authenticate<'a>(
+        &self,
+        base: BaseId,
+        component: ComponentId,
+        source: SocketAddr,
+        message: Message<'a>,
+    ) -> Result<(Reply, Verified<'a>), Verdict> {
+        let reply = Reply {
+            base,
+            destination: source,
+            id: message.transaction_id(),
+            answer: Answer::Success,
+            signed: None,
+            generation: self.generation,
+        };
+        let unauthenticated = |code| {
+            let answer = Answer::Error { code, unknown: None };
+            Verdict::Unauthenticated(Reply { answer, ..reply })
+        };
+        let (Some(username), true) = (message.username(), message.has_integrity()) else {
+            return Err(unauthenticated(400));
+        };
+        let stream = component.stream;
+        let named = self.checklist(stream).filter(|list| names(username, list.local.ufrag.as_str()));
+        let checklist = named.ok_or(Verdict::Stranger)?;
+        let request = message.verify(&checklist.local.key).map_err(|_| unauthenticated(401))?;
+        Ok((Reply { signed: Some((stream, request.by())), ..reply }, request))
+    }
+
+    /// A lite agent has no conflict to repair: its peer is full and knows that it controls (RFC 8445 §6.1.1).
+    fn conflict(&self, attributes: &Attributes<'_>) -> Conflict {
+        match self.implementation {
+            Implementation::Full => self.roles.conflict(attributes),
+            Implementation::Lite => Conflict::None,
+        }
     }
 
     /// RFC 8445 §7.3.1.3 to §7.3.1.5.
     fn learn(
         &mut self,
+        now: Instant,
         base: BaseId,
         component: ComponentId,
         source: SocketAddr,
         priority: u32,
         request: &Verified<'_>,
     ) -> Option<Learnt> {
-        let nominates = request.attributes().has(attr::USE_CANDIDATE) && self.roles.role == Role::Controlled;
+        let wish = self.wish(component, &request.attributes());
         let known = self.remotes.len();
         let id = match self.pair_of(base, source) {
             Some(id) => id,
@@ -161,19 +207,36 @@ impl ChecklistSet {
         pair.authenticated = true;
         pair.blocked = false;
         pair.quality.requests_received += 1;
+        if let Some(value) = wish {
+            pair.nomination = pair.nomination.max(value);
+            if pair.nominated == Nominated::No {
+                pair.nominated = Nominated::OnSuccess;
+            }
+        }
+        let fresh = pair.answered.is_some_and(|at| now < at + CONSENT);
         let (state, priority) = (pair.state, pair.priority);
-        if nominates && pair.nominated == Nominated::No {
-            pair.nominated = Nominated::OnSuccess;
+        if self.implementation == Implementation::Lite {
+            let selected = wish.is_some() && self.accept(id);
+            return Some(Learnt { pair: id, new_remote, selected });
         }
         let selected = self.checklist(component.stream)?.component(component.component)?.selected;
-        let outranked = selected.and_then(|id| self.pair(id)).is_some_and(|best| priority <= best.priority);
-        let selected = if state == PairState::Succeeded {
+        let selected = if state == PairState::Succeeded && wish.is_some() && !fresh {
+            // Consent to send on it has lapsed (RFC 7675 §5.1): it is asked for before data is sent again.
+            self.trigger(id);
+            false
+        } else if state == PairState::Succeeded {
             // RFC 8445 §7.3.1.5.
-            nominates && self.select(id)
+            wish.is_some() && self.select(id)
         } else {
-            // Once a pair is selected only a better nomination is worth a check of our own (RFC 8445 §8.1.1,
-            // §8.1.2): a peer that nominates aggressively.
-            if selected.is_none() || (nominates && !outranked) {
+            // Once a pair is selected only a better one is worth a check of our own (RFC 8445 §8.1.1, §8.1.2): that of
+            // a peer that nominates aggressively, or anew.
+            let best = selected.and_then(|selected| self.pair(selected)).map(|pair| pair.priority);
+            let worth = match best {
+                None => true,
+                Some(best) if self.renominates(component.stream) => wish.is_some() || priority > best,
+                Some(best) => wish.is_some() && priority > best,
+            };
+            if worth {
                 self.check_back(id, state);
             }
             false
@@ -185,6 +248,20 @@ impl ChecklistSet {
             return None;
         }
         Some(Learnt { pair: id, new_remote, selected })
+    }
+
+    /// The value of the nomination in a check, if we are to follow it: 0 without renomination, and with it a value that
+    /// is not below what came before.
+    fn wish(&self, at: ComponentId, attributes: &Attributes<'_>) -> Option<u32> {
+        if !attributes.has(attr::USE_CANDIDATE) || self.roles.role != Role::Controlled {
+            return None;
+        }
+        if !self.renominates(at.stream) {
+            return Some(0);
+        }
+        let value = attributes.u32(attr::NOMINATION).unwrap_or(0);
+        let component = self.checklist(at.stream)?.component(at.component)?;
+        (value >= component.nomination).then_some(value)
     }
 
     /// The triggered check of RFC 8445 §7.3.1.4.

@@ -1,6 +1,6 @@
 //! What is checked next (RFC 8445 §6.1.4.2), and how long its answer is waited for (§14.3).
 
-use super::checklist::ChecklistState;
+use super::checklist::{Checklist, ChecklistState};
 use super::pair::{PairId, PairState};
 use super::request::Check;
 use super::role::Role;
@@ -21,13 +21,15 @@ const MAX_RTO: Duration = Duration::from_secs(3);
 impl ChecklistSet {
     /// Whether a triggered check waits: those go before gathering.
     pub fn has_triggered(&self) -> bool {
-        self.checklists.iter().any(|checklist| checklist.remote.is_some() && !checklist.triggered.is_empty())
+        let waits = |list: &Checklist| list.remote.is_some() && !list.triggered.is_empty();
+        self.sends_checks() && self.checklists.iter().any(waits)
     }
 
     /// Whether [`Self::begin_check`] has something to do.
     pub fn wants_slot(&self) -> bool {
-        self.checklists.iter().enumerate().any(|(stream, checklist)| {
-            let ordinary = checklist.state == ChecklistState::Running
+        let mut lists = self.checklists.iter().enumerate().filter(|_| self.sends_checks());
+        lists.any(|(stream, checklist)| {
+            let ordinary = checklist.state != ChecklistState::Failed
                 && (!checklist.waiting.is_empty() || self.groups.has_thawable(stream as u16));
             checklist.remote.is_some() && (ordinary || !checklist.triggered.is_empty())
         })
@@ -35,6 +37,9 @@ impl ChecklistSet {
 
     /// The slot of this Ta: starts one check, of the next checklist in turn that has one.
     pub fn begin_check(&mut self, now: Instant) -> Option<TransactionId> {
+        if !self.sends_checks() {
+            return None;
+        }
         let count = self.checklists.len();
         for offset in 0..count {
             let stream = (self.turn + offset) % count;
@@ -70,7 +75,7 @@ impl ChecklistSet {
     fn next_ordinary(&mut self, stream: u16) -> Option<PairId> {
         let checklist = self.checklist_mut(stream)?;
         checklist.in_a_row = 0;
-        if checklist.state != ChecklistState::Running {
+        if checklist.state == ChecklistState::Failed {
             return None;
         }
         if checklist.waiting.is_empty() {
@@ -103,7 +108,9 @@ impl ChecklistSet {
         let priority =
             candidate_priority(CandidateType::PeerReflexive, preference, local.component.component);
         let use_candidate = pair.nominating && self.roles.role == Role::Controlling;
-        Some(Check { pair: id, roles: self.roles, priority, use_candidate })
+        let renominates = use_candidate && self.renominates(pair.component.stream);
+        let nomination = renominates.then_some(pair.nomination);
+        Some(Check { pair: id, roles: self.roles, priority, use_candidate, nomination })
     }
 
     /// RFC 8445 §14.3 with the product of Ta and the checks to be done, within 500 ms and 3 s.

@@ -18,6 +18,8 @@ use crate::stun::Key;
 use crate::stun::transaction::Transactions;
 use crate::time::Duration;
 
+/// The ICE option of agents that know nominations with a value (draft-thatcher-ice-renomination).
+pub const RENOMINATION: &str = "renomination";
 /// Pairs over the whole set (RFC 8445 §6.1.2.5).
 pub const MAX_PAIRS: usize = 100;
 /// Remote candidates, peer-reflexive ones included.
@@ -66,11 +68,29 @@ pub struct Settings {
     pub nomination: Nomination,
     /// The Ta that is proposed.
     pub pacing: Duration,
+    /// Whether this agent is a full or a lite one.
+    pub implementation: Implementation,
 }
+
+/// How much of ICE an agent does (RFC 8445 §2.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Implementation {
+    /// Everything.
+    Full,
+    /// It answers checks and sends none.
+    Lite,
+}
+
+/// Counts the ICE sessions of an agent: a restart begins the next one (RFC 8445 §9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Generation(pub u32);
 
 /// Everything that RFC 8445 §6 to §8 works on.
 #[derive(Debug)]
 pub struct ChecklistSet {
+    /// Which ICE session of the agent this is.
+    pub generation: Generation,
+    pub(super) implementation: Implementation,
     pub(super) roles: Roles,
     pub(super) nomination: Nomination,
     pub(super) checklists: Vec<Checklist>,
@@ -98,12 +118,31 @@ impl ChecklistSet {
     /// One checklist a stream, with fresh credentials.
     pub fn new(settings: Settings, components: &[u16], mut rng: Rng) -> Self {
         let roles = Roles { role: settings.role, tiebreaker: rng.tiebreaker() };
+        Self::with_roles(settings, roles, Generation::default(), components, rng)
+    }
+
+    /// The set of the next ICE session: everything is flushed but the roles (RFC 8445 §9).
+    #[must_use]
+    pub fn next_generation(&self, settings: Settings, components: &[u16], rng: Rng) -> Self {
+        let generation = Generation(self.generation.0 + 1);
+        Self::with_roles(settings, self.roles, generation, components, rng)
+    }
+
+    fn with_roles(
+        settings: Settings,
+        roles: Roles,
+        generation: Generation,
+        components: &[u16],
+        mut rng: Rng,
+    ) -> Self {
         let checklists = components.iter().map(|count| {
             let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
             let key = Key::short_term(pwd.as_str());
             Checklist::new(LocalCredentials { ufrag, pwd, key }, *count)
         });
         Self {
+            generation,
+            implementation: settings.implementation,
             roles,
             nomination: settings.nomination,
             checklists: checklists.collect(),
@@ -193,13 +232,31 @@ impl ChecklistSet {
             .fold(self.pacing, Duration::max)
     }
 
-    /// Takes the peer's credentials of a stream.
-    pub fn set_remote_credentials(&mut self, stream: u16, credentials: Credentials) {
+    /// Takes the peer's credentials of a stream. A full agent controls a lite one, whoever began (RFC 8445 §6.1.1);
+    /// returns the role if it changed.
+    pub fn set_remote_credentials(&mut self, stream: u16, credentials: Credentials) -> Option<Role> {
+        let role = match (self.implementation, credentials.lite) {
+            (Implementation::Full, true) => Role::Controlling,
+            (Implementation::Lite, false) => Role::Controlled,
+            _ => self.roles.role,
+        };
         if let Some(checklist) = self.checklist_mut(stream) {
             let username = format!("{}:{}", credentials.ufrag, checklist.local.ufrag).into();
             let key = Key::short_term(credentials.pwd.as_str());
-            checklist.remote = Some(RemoteCredentials { credentials, username, key });
+            let renominates = credentials.has_option(RENOMINATION);
+            checklist.remote = Some(RemoteCredentials { credentials, username, key, renominates });
         }
+        let changed = role != self.roles.role;
+        if changed {
+            self.roles.role = role;
+            self.reprioritize();
+        }
+        changed.then_some(role)
+    }
+
+    /// Whether this agent sends checks: a lite one does not.
+    pub fn sends_checks(&self) -> bool {
+        self.implementation == Implementation::Full
     }
 
     /// The peer will not send further candidates for this stream (RFC 8838 §14).
@@ -212,6 +269,41 @@ impl ChecklistSet {
     /// There will be no further local candidate.
     pub fn end_local_candidates(&mut self) {
         self.local_ended = true;
+    }
+
+    /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was
+    /// signalled.
+    pub fn forget_peer(&mut self, stream: u16) {
+        let pairs: Vec<_> =
+            self.pairs().filter(|(_, pair)| pair.component.stream == stream).map(|(id, _)| id).collect();
+        for id in pairs {
+            self.remove_pair(id);
+        }
+        // The other streams' candidates move up.
+        let mut moved = Vec::with_capacity(self.remotes.len());
+        let mut kept = 0;
+        for remote in &self.remotes {
+            moved.push(RemoteId(kept));
+            kept += u16::from(remote.component.stream != stream);
+        }
+        self.remotes.retain(|remote| remote.component.stream != stream);
+        for pair in self.places.iter_mut().filter_map(|place| place.pair.as_mut()) {
+            pair.remote = moved[usize::from(pair.remote.0)];
+        }
+        if let Some(list) = self.checklist_mut(stream) {
+            list.remote = None;
+            list.remote_ended = false;
+            list.state = ChecklistState::Running;
+        }
+    }
+
+    /// A restart ends this session: no check of it goes on. Its pairs stay, for the data that they carry.
+    pub fn cease(&mut self) {
+        self.transactions = Transactions::default();
+        for checklist in &mut self.checklists {
+            checklist.triggered.clear();
+            checklist.waiting.clear();
+        }
     }
 
     /// Marks checklists that are spent (RFC 8445 §7.2.5.4). The caller asks only when the PAC timer is over (RFC

@@ -6,7 +6,7 @@ use super::pair::{PairId, PairState, RemoteId};
 use super::request::{Outcome, Timeout};
 use super::respond::Verdict;
 use super::role::{Conflict, Role, Roles};
-use super::set::{ChecklistSet, MAX_PAIRS, MAX_REMOTES, Settings};
+use super::set::{ChecklistSet, Implementation, MAX_PAIRS, MAX_REMOTES, Settings};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
 use crate::credentials::Credentials;
@@ -22,7 +22,12 @@ const REMOTE_UFRAG: &str = "remo";
 const REMOTE_PWD: &str = "remotePasswordOf22Chars";
 
 fn set(role: Role, components: &[u16]) -> ChecklistSet {
-    let settings = Settings { role, nomination: Nomination::First, pacing: Duration::from_millis(50) };
+    let settings = Settings {
+        role,
+        nomination: Nomination::First,
+        pacing: Duration::from_millis(50),
+        implementation: Implementation::Full,
+    };
     let mut set = ChecklistSet::new(settings, components, Rng::new([9; 32]));
     for stream in 0..components.len() as u16 {
         let credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
@@ -109,7 +114,7 @@ fn request(
     }
     writer.integrity(&key, Integrity::Sha1).fingerprint();
     let raw = writer.finish().unwrap();
-    set.handle_request(base, component, source.parse().unwrap(), Message::parse(raw).unwrap())
+    set.handle_request(test_epoch(), base, component, source.parse().unwrap(), Message::parse(raw).unwrap())
 }
 
 /// RFC 8445 §6.1.2.6: of each foundation one pair waits, that of the lowest component and highest priority.

@@ -102,6 +102,7 @@ impl Gatherer {
         self.waiting.clear();
         self.kept.clear();
         self.transactions = Transactions::default();
+        self.asked = 0;
     }
 
     /// Whether a query has this transaction id.

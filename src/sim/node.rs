@@ -134,7 +134,6 @@ pub(super) enum Program {
 pub(super) struct Endpoint {
     pub(super) agent: Agent,
     pub(super) events: Vec<(Duration, Event)>,
-    pub(super) signals: Vec<Signal>,
     components: Vec<u16>,
     /// Sockets so far: no id and no port is used twice.
     opened: u16,
@@ -143,13 +142,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn new(config: Config, now: Instant) -> Self {
         let components = config.components.clone();
-        Self {
-            agent: Agent::new(config, now),
-            events: Vec::new(),
-            signals: Vec::new(),
-            components,
-            opened: 0,
-        }
+        Self { agent: Agent::new(config, now), events: Vec::new(), components, opened: 0 }
     }
 
     /// Opens a socket on this address for each component.
@@ -236,10 +229,7 @@ impl Node {
                 Output::Transmit(transmit) => {
                     Polled::Packets(packets(self.id, &self.sockets, &transmit).collect())
                 }
-                Output::Event(Event::Signal(signal)) => {
-                    endpoint.signals.push(signal.clone());
-                    Polled::Signal(signal)
-                }
+                Output::Event(Event::Signal(signal)) => Polled::Signal(signal),
                 Output::Event(event) => {
                     endpoint.events.push((at, event));
                     Polled::Noted

@@ -44,12 +44,9 @@ impl World {
         &self.nodes[host.0].endpoint().expect("an agent on this host").events
     }
 
-    /// The signals of the agent, in order.
-    ///
-    /// # Panics
-    /// If there is no agent on this host.
-    pub fn signals(&self, host: HostId) -> &[Signal] {
-        &self.nodes[host.0].endpoint().expect("an agent on this host").signals
+    /// What the agent has signalled, in order.
+    pub fn signals(&self, host: HostId) -> Vec<Signal> {
+        self.channels.get(&host).map(|channel| channel.said.clone()).unwrap_or_default()
     }
 
     /// The local and the remote candidate of the pair that the agent selected last for its first component.

@@ -62,6 +62,8 @@ pub(super) struct Channel {
     pub(super) to: Option<(HostId, Duration)>,
     /// What was said before somebody listened.
     pub(super) waiting: VecDeque<Signal>,
+    /// All of it.
+    pub(super) said: Vec<Signal>,
 }
 
 impl World {
@@ -199,6 +201,7 @@ impl World {
                 Polled::Packets(packets) => packets.into_iter().for_each(|it| self.send_packet(host, it)),
                 Polled::Signal(signal) => {
                     let channel = self.channels.entry(host).or_default();
+                    channel.said.push(signal.clone());
                     match channel.to {
                         Some((to, latency)) => {
                             self.schedule(self.now + latency, Rank::Signal, Parcel::Signal(to, signal));

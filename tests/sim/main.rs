@@ -5,6 +5,7 @@
 mod attack;
 mod consent;
 mod link;
+mod lite;
 mod loss;
 mod matrix;
 mod names;
@@ -12,7 +13,9 @@ mod nat_behaviour;
 mod pair;
 mod random;
 mod relayed;
+mod renomination;
 mod replay;
+mod restart;
 mod roles;
 mod trickle;
 

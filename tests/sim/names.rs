@@ -5,8 +5,9 @@ use floe::agent::{HostNames, Input, MAX_OUTSTANDING, Output, Policy, ResolveId};
 use floe::candidate::{Address, Candidate, CandidateType, RemoteFilter};
 use floe::error::SignalError;
 use floe::io::{Socket, SocketId};
-use floe::signal::{Signal, What};
+use floe::signal::{self, Signal};
 use floe::sim::{Captured, Gateway, HostId, Nat, World};
+use floe::trace::What;
 use floe::{Agent, Config, Event, Role};
 
 use super::{ROLES, ms, secs, seed};
@@ -43,7 +44,7 @@ fn drain(agent: &mut Agent) -> Vec<String> {
 
 /// The candidates that an agent has signalled.
 fn signalled(world: &World, host: HostId) -> Vec<String> {
-    let lines = world.signals(host).iter().map(ToString::to_string);
+    let lines = world.signals(host).into_iter().map(|signal| signal.to_string());
     lines.filter(|line| line.contains("candidate:")).collect()
 }
 
@@ -53,7 +54,7 @@ fn alone(config: Config) -> (Agent, std::time::Instant) {
 }
 
 fn candidate(line: &str) -> Signal {
-    Signal::new(0, What::Candidate(line.parse().expect(line)))
+    Signal::new(0, signal::What::Candidate(line.parse().expect(line)))
 }
 
 fn by_name(name: &str, port: u16) -> Signal {
@@ -127,6 +128,38 @@ fn an_answer_after_the_end_of_the_session_is_harmless() {
         let _ = agent.handle_input(now, Input::Resolved { request: ResolveId(request), address });
     }
     assert!(drain(&mut agent).is_empty());
+}
+
+/// An answer for a candidate of a generation that a restart has ended: the candidate is gone with it.
+#[test]
+fn an_answer_after_a_restart_is_dropped() {
+    for restarts in [0, 1] {
+        let (mut agent, now) = alone(Config::new(Role::Controlled, seed(1)).trace(100));
+        agent.handle_signal(now, by_name(NAME, 5000)).expect("a name");
+        for _ in 0..restarts {
+            agent.restart(now);
+        }
+        let address = Some("192.0.2.7".parse().expect("an address"));
+        let _ = agent.handle_input(now, Input::Resolved { request: ResolveId(0), address });
+        let known =
+            agent.trace().records().filter(|record| matches!(record.what, What::Candidate { .. })).count();
+        assert_eq!(known, 1 - restarts);
+    }
+}
+
+#[test]
+fn names_survive_a_restart() {
+    let mut world = World::new(7);
+    let [a, b] = neighbours(&mut world, [named(Role::Controlling, 1), named(Role::Controlled, 2)]);
+    world.signal(a, b);
+    world.run_until(secs(2), |w| w.completed(a) && w.completed(b));
+    let before = signalled(&world, a).len();
+    world.with_agent(a, Agent::restart);
+    world.run_until(secs(2), |w| !w.completed(a) || !w.completed(b));
+    world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+    assert!(signalled(&world, a).len() > before);
+    assert_eq!(world.names().count(), 2, "the same names again");
+    assert_eq!(world.selected_types(a, b), [CandidateType::Host; 2]);
 }
 
 /// No address of the host in anything that is signalled: not as an address, not as a related one. The name is
