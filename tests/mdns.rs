@@ -362,6 +362,19 @@ fn a_record_is_multicast_once_a_second_at_most() {
     assert!((3..=4).contains(&net.sent.len()), "{}", net.sent.len());
 }
 
+/// RFC 6762 §6, §6.7: the limit is one of multicast. Whoever asks just after the announcement asks from another port too.
+#[test]
+fn a_resolver_of_old_is_not_held_back_by_an_announcement() {
+    let mut net = Net::new(&FULL);
+    net.with(0, |mdns, now| mdns.publish(now, NAME, ip("192.0.2.1")).unwrap());
+    net.sent.clear();
+    let asked = query(&[question(NAME, TYPE::A.into(), false)]);
+    net.inject(0, on_link(PORT), GROUP_V4.into(), &asked);
+    assert!(net.sent.is_empty());
+    net.inject(0, on_link(40_001), GROUP_V4.into(), &asked);
+    assert_eq!(net.sent[0].destination, on_link(40_001));
+}
+
 /// RFC 6762 §11: neither questions nor answers from other networks, unless they came by the group, and no answers from
 /// other ports (§6).
 #[test]

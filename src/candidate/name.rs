@@ -22,10 +22,12 @@ pub fn random(rng: &mut Rng) -> Box<str> {
     rng.fill(&mut bytes);
     bytes[6] = bytes[6] & 0x0F | 0x40;
     bytes[8] = bytes[8] & 0x3F | 0x80;
-    let uuid = u128::from_be_bytes(bytes);
-    let part = |shift: u32, digits: u32| (uuid >> shift) & ((1 << (4 * digits)) - 1);
-    let [a, b, c, d, e] = [part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12)];
-    format!("{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}{SUFFIX}").into()
+    let mut name = format!("{:032x}", u128::from_be_bytes(bytes));
+    for at in [20, 16, 12, 8] {
+        name.insert(at, '-');
+    }
+    name.push_str(SUFFIX);
+    name.into()
 }
 
 #[cfg(test)]

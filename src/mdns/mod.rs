@@ -61,7 +61,7 @@ pub const MAX_QUESTIONS: usize = 64;
 /// Requests that can wait for one name, as those of several components.
 pub const MAX_WAITING: usize = 32;
 /// Links; more are not added.
-pub const MAX_LINKS: usize = 32;
+pub const MAX_LINKS: usize = 64;
 /// Messages that can wait to be polled; more are lost, as on a network.
 const MAX_SAYS: usize = 256;
 

@@ -117,18 +117,19 @@ impl Task {
     fn new(places: &[Place], commands: mpsc::Receiver<Command>) -> Self {
         let mut machine = Mdns::new(seed());
         let mut ports = Vec::new();
-        for place in places {
-            let opened = open(place, Reach::Full).map(|port| (port, Reach::Full)).or_else(|error| {
-                tracing::debug!(%error, address = %place.ip, "no port {PORT}: names can only be asked for");
-                open(place, Reach::AskOnly).map(|port| (port, Reach::AskOnly))
-            });
-            match opened {
-                Ok((port, reach)) => {
+        // The second one asks too: who has just announced a name does not multicast it again within a second, but
+        // answers whoever asks from another port (RFC 6762 §6, §6.7).
+        let sockets = places.iter().flat_map(|place| [(place, Reach::Full), (place, Reach::AskOnly)]);
+        for (place, reach) in sockets {
+            match open(place, reach) {
+                Ok(port) => {
                     let socket = SocketId(ports.len() as u32);
                     machine.add_link(Link { socket, local: place.sender(), prefix: place.prefix, reach });
                     ports.push(port);
                 }
-                Err(error) => tracing::debug!(%error, address = %place.ip, "no multicast DNS"),
+                Err(error) => {
+                    tracing::debug!(%error, ?reach, address = %place.ip, "a socket for multicast DNS");
+                }
             }
         }
         Self { machine, ports, commands, waiting: BTreeMap::new(), requests: 0, wake: None }

@@ -23,7 +23,7 @@ pub(super) enum Errand {
 }
 
 /// What a question of an agent ends with.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Answer {
     request: ResolveId,
     address: Option<IpAddr>,
