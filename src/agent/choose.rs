@@ -3,6 +3,7 @@
 use super::Agent;
 use crate::candidate::Candidate;
 use crate::checks::PairId;
+use crate::checks::checklist::Component;
 use crate::checks::pair::Quality;
 use crate::error::NominateError;
 use crate::io::ComponentId;
@@ -31,7 +32,7 @@ impl Agent {
     pub fn valid_pairs(&self, component: ComponentId) -> impl Iterator<Item = ValidPair<'_>> {
         let list =
             self.checks.checklist(component.stream).and_then(|list| list.component(component.component));
-        let ids = list.into_iter().flat_map(|component| component.valid());
+        let ids = list.into_iter().flat_map(Component::valid);
         ids.filter_map(|id| {
             let pair = self.checks.pair(id)?;
             Some(ValidPair {

@@ -1,5 +1,6 @@
 //! What an agent is told at its birth. Setters consume, nothing here can fail.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -52,11 +53,21 @@ pub enum Answer {
     Silent,
 }
 
+/// What all randomness comes from. `Debug` does not show it: with it go all passwords.
+#[derive(Clone, Copy)]
+pub(crate) struct Seed(pub(crate) [u8; 32]);
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seed")
+    }
+}
+
 /// The configuration of an [`Agent`](super::Agent).
 #[derive(Debug, Clone)]
 pub struct Config {
     pub(crate) role: Role,
-    pub(crate) seed: [u8; 32],
+    pub(crate) seed: Seed,
     pub(crate) stun_servers: Vec<SocketAddr>,
     pub(crate) turn_servers: Vec<TurnServer>,
     pub(crate) components: Vec<u16>,
@@ -77,7 +88,7 @@ impl Config {
     pub fn new(role: Role, seed: [u8; 32]) -> Self {
         Self {
             role,
-            seed,
+            seed: Seed(seed),
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
             components: vec![1],
@@ -107,9 +118,11 @@ impl Config {
         self
     }
 
-    /// The number of components of each data stream; default `[1]`. Zeros and numbers above 256 are clamped.
+    /// The number of components of each data stream; default `[1]`, also for an empty list: no session is without a
+    /// stream. Zeros and numbers above 256 are clamped.
     #[must_use]
     pub fn components(mut self, per_stream: &[u16]) -> Self {
+        let per_stream = if per_stream.is_empty() { &[1] } else { per_stream };
         self.components = per_stream.iter().map(|count| (*count).clamp(1, 256)).collect();
         self
     }

@@ -187,8 +187,8 @@ pub enum Reason {
     /// Every pair was checked, none answered (RFC 8863 §4).
     #[error("no candidate pair works")]
     ChecksFailed,
-    /// The selected pair lost consent and nothing replaced it (RFC 7675 §5.1).
-    #[error("the peer's consent expired")]
+    /// The selected pair lost consent (RFC 7675 §5.1), or its socket or its relay, and nothing replaced it.
+    #[error("the selected pair is lost")]
     ConsentExpired,
 }
 

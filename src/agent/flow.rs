@@ -26,7 +26,7 @@ pub(super) struct Flow {
     pub(super) consent: Option<Consent>,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
-    /// Consent was lost and nothing has replaced the pair.
+    /// Consent was lost, or the pair went with its base, and nothing has replaced it.
     pub(super) lost: bool,
 }
 

@@ -99,6 +99,13 @@ impl Agent {
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
             let pair = self.pair_to_use(index);
+            // The selected pair went with its base: there is nothing left to check.
+            let list = self.checks.checklist(component.stream);
+            let concluded = list.is_some_and(|list| list.state == ChecklistState::Completed);
+            if concluded && pair.is_none() && !self.flows[index].lost {
+                self.flows[index].lost = true;
+                self.events.push_back(Event::RestartNeeded(Why::PathGone));
+            }
             let path = pair.and_then(|pair| self.path_of(pair));
             let answered = pair.and_then(|pair| self.pair_in_use(pair)?.answered);
             let flow = &mut self.flows[index];

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use super::Agent;
 use super::bases::{Base, MAX_BASES, Via};
 use super::config::Policy;
-use super::event::{Event, ServerId, ServerProblem, Why};
-use super::flow::Flow;
+use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Relay, RelayId};
 use super::state::State;
 use crate::candidate::address::is_unicast;
@@ -124,11 +123,6 @@ impl Agent {
         self.now = now;
         let gone: Vec<_> =
             self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
-        let on_it = |flow: &Flow| {
-            let pair = flow.pair.and_then(|pair| self.pair_in_use(pair));
-            pair.is_some_and(|pair| gone.contains(&pair.base))
-        };
-        let cut: Vec<_> = (0..self.flows.len()).filter(|index| on_it(&self.flows[*index])).collect();
         for base in gone {
             self.gatherer.remove_base(base);
             self.relays.remove_base(base);
@@ -136,12 +130,6 @@ impl Agent {
         }
         let bases = &self.bases;
         self.names.retain(|ip| bases.iter().any(|(_, base)| base.addr.ip() == ip));
-        for index in cut {
-            if self.pair_to_use(index).is_none() {
-                self.flows[index].lost = true;
-                self.events.push_back(Event::RestartNeeded(Why::PathGone));
-            }
-        }
         self.follow_checks(now);
         self.follow_gathering(now);
     }

@@ -44,12 +44,12 @@ impl Agent {
             Some(relay) => relay.client.handle_input(now, turn::Input::Datagram(datagram.payload)),
             None => turn::Received::Unclaimed,
         };
+        if received == turn::Received::Consumed {
+            self.record_received(now, base, datagram.source, datagram.payload);
+        }
         self.follow_relay(now, relay);
         match received {
-            turn::Received::Consumed => {
-                self.record_received(now, base, datagram.source, datagram.payload);
-                Received::Consumed
-            }
+            turn::Received::Consumed => Received::Consumed,
             // The same server may be asked as a STUN server, and may host the peer's relay.
             turn::Received::Unclaimed => self.handle_payload(now, base, datagram.source, datagram.payload),
             turn::Received::Data { peer, payload } => {
@@ -141,13 +141,13 @@ impl Agent {
                 if let Some(role) = switched {
                     self.follow_role(role);
                 }
-                if let Some(learnt) = learnt {
-                    if learnt.selected {
-                        self.follow_selected(now, learnt.pair);
-                    }
-                    if learnt.new_remote.is_some() || learnt.selected {
-                        self.follow_checks(now);
-                    }
+                if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
+                    self.follow_selected(now, learnt.pair);
+                }
+                let news = learnt.is_some_and(|learnt| learnt.new_remote.is_some() || learnt.selected);
+                // In another role pairs have other priorities, and we may have to nominate.
+                if news || switched.is_some() {
+                    self.follow_checks(now);
                 }
             }
         }
@@ -209,10 +209,10 @@ impl Agent {
         };
         match answer.message().class() {
             Class::Success => {
-                if let Some(rtt) = consent.renew(now, message.transaction_id()) {
-                    if let Some(session) = self.session_mut(pair.generation) {
-                        session.note_consent(now, pair.id, rtt);
-                    }
+                if let Some(rtt) = consent.renew(now, message.transaction_id())
+                    && let Some(session) = self.session_mut(pair.generation)
+                {
+                    session.note_consent(now, pair.id, rtt);
                 }
             }
             _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {

@@ -109,7 +109,7 @@ pub struct Agent {
 impl Agent {
     /// A new agent. Its first outputs are the credentials to signal.
     pub fn new(config: Config, now: Instant) -> Self {
-        let mut rng = Rng::new(config.seed);
+        let mut rng = Rng::new(config.seed.0);
         let settings = config.settings();
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);

@@ -63,6 +63,7 @@ impl Agent {
         if let What::Credentials(credentials) = signal.what {
             return self.follow_credentials(now, stream, credentials);
         }
+        // Browsers say it in the candidate itself.
         let named = match &signal.what {
             What::Candidate(candidate) => signal.ufrag.as_ref().or(candidate.ufrag.as_ref()),
             _ => signal.ufrag.as_ref(),
@@ -114,7 +115,7 @@ impl Agent {
                 return Err(SignalError::HalfRestart);
             }
             Some((ufrag, _)) => {
-                if self.heard(stream) >= self.checks.generation.0 + 1 {
+                if self.heard(stream) > self.checks.generation.0 {
                     self.begin_session(now);
                 } else {
                     self.forget(stream, ufrag);
@@ -125,7 +126,8 @@ impl Agent {
         if let Some(heard) = self.heard.get_mut(usize::from(stream)) {
             *heard += 1;
         }
-        self.take_credentials(now, stream, credentials)
+        self.take_credentials(now, stream, credentials);
+        Ok(())
     }
 
     /// How many generations of the peer were taken.
@@ -145,12 +147,7 @@ impl Agent {
         self.former.push((stream, ufrag));
     }
 
-    fn take_credentials(
-        &mut self,
-        now: Instant,
-        stream: u16,
-        credentials: Credentials,
-    ) -> Result<(), SignalError> {
+    fn take_credentials(&mut self, now: Instant, stream: u16, credentials: Credentials) {
         if let Some(role) = self.checks.set_remote_credentials(stream, credentials) {
             self.follow_role(role);
         }
@@ -160,7 +157,6 @@ impl Agent {
         }
         self.update_state(now);
         self.follow_checks(now);
-        Ok(())
     }
 
     fn take_candidate(&mut self, now: Instant, stream: u16, candidate: Candidate) -> Result<(), SignalError> {

@@ -154,3 +154,46 @@ fn a_role_conflict_repairs_itself() {
         assert_ne!(roles[0], roles[1]);
     }
 }
+
+/// A session whose only path went with its socket has an end, before and after nomination.
+#[test]
+fn an_agent_without_its_socket_fails() {
+    let connected = |wire: &Wire| wire.sides[0].agent.state() == State::Connected;
+    for done in [connected, Wire::completed] {
+        let mut wire = Wire::new([Role::Controlling, Role::Controlled], 10);
+        wire.run(Duration::from_secs(5), done);
+        wire.sides[0].agent.remove_socket(wire.now, SocketId(0));
+        assert_eq!(wire.sides[0].agent.path(ComponentId::FIRST), None);
+        wire.run(Duration::from_secs(80), |wire| wire.sides[0].agent.state() == State::Failed);
+    }
+}
+
+/// RFC 8839 §5.1: the `ufrag` extension of a candidate says its generation, as browsers write it.
+#[test]
+fn a_candidate_that_names_another_generation_is_refused() {
+    let now = crate::time::test_epoch();
+    let mut agent = Agent::new(Config::new(Role::Controlling, [1; 32]), now);
+    let mut take = |line: &str| agent.handle_signal(now, line.parse().expect("a signal"));
+    take("0 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg").expect("credentials");
+    let line = "0 candidate:1 1 udp 2130706431 192.0.2.9 5000 typ host ufrag ";
+    assert_eq!(take(&format!("{line}old1")), Err(crate::error::SignalError::OldGeneration("old1".into())));
+    assert_eq!(take(&format!("{line}8hhY")), Ok(()));
+}
+
+/// The seed is as secret as the passwords that are drawn from it.
+#[test]
+fn debug_shows_no_seed() {
+    let config = Config::new(Role::Controlling, [213; 32]);
+    assert!(!format!("{config:?}").contains("213"));
+    assert!(!format!("{:?}", Agent::new(config, crate::time::test_epoch())).contains("213, 213"));
+}
+
+/// With nothing to connect it would be Completed from the start.
+#[test]
+fn an_agent_has_at_least_one_stream() {
+    let now = crate::time::test_epoch();
+    let mut agent = Agent::new(Config::new(Role::Controlling, [1; 32]).components(&[]), now);
+    let addr = "192.0.2.1:5000".parse().expect("an address");
+    assert_eq!(agent.add_socket(now, SocketId(0), Socket::udp(addr)), Ok(()));
+    assert_eq!(agent.state(), State::Gathering);
+}

@@ -182,20 +182,11 @@ impl ChecklistSet {
             transaction: None,
         };
         let state = self.groups.initial_state(group, pair.rank(id));
-        let state = if self.is_late(component, priority) { PairState::Failed } else { state };
         self.places[index].pair = Some(Pair { state, ..pair });
         self.by_path.insert(path, id);
         self.checklist_mut(component.stream)?.pairs += 1;
         self.index(id);
         Some(id)
-    }
-
-    /// Whether a pair comes after the decision: it is not checked (RFC 8445 §8.1.2), unless it is better and the
-    /// decision may change.
-    fn is_late(&self, at: ComponentId, priority: u64) -> bool {
-        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
-        let selected = component.and_then(|component| self.pair(component.selected?));
-        selected.is_some_and(|selected| !self.renominates(at.stream) || priority <= selected.priority)
     }
 
     /// Keeps the set within [`MAX_PAIRS`]: a Failed pair goes, or else of the largest checklist the pair of lowest
@@ -231,6 +222,7 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (component, transaction) = (pair.component, pair.transaction);
         let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        let was_selected = self.is_selected(id);
         self.unindex(id);
         if let Some(transaction) = transaction {
             self.transactions.end(transaction);
@@ -248,5 +240,17 @@ impl ChecklistSet {
         let place = &mut self.places[usize::from(id.index)];
         place.pair = None;
         place.stamp = place.stamp.wrapping_add(1);
+        if was_selected {
+            self.resume(component);
+        }
+    }
+
+    /// A component without a selected pair may be checked again.
+    fn resume(&mut self, at: ComponentId) {
+        let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.component == at).map(|(id, _)| id).collect();
+        for id in pairs {
+            self.unindex(id);
+            self.index(id);
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
 use crate::candidate::priority::pair_priority;
+use crate::io::ComponentId;
 
 impl ChecklistSet {
     /// Moves a pair to another state.
@@ -41,7 +42,10 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
         let (state, component) = (pair.state, pair.component);
-        let checkable = state == PairState::Waiting && !pair.blocked && !pair.queued;
+        let checkable = state == PairState::Waiting
+            && !pair.blocked
+            && !pair.queued
+            && !self.is_late(component, pair.priority);
         let valid = pair.valid.is_some();
         self.groups.enter(group, rank, state);
         if let Some(checklist) = self.checklist_mut(component.stream) {
@@ -59,6 +63,14 @@ impl ChecklistSet {
                 }
             }
         }
+    }
+
+    /// Whether a pair comes after the decision: a component with a selected pair is not checked any more (RFC 8445
+    /// §8.1.2), but for better pairs if the decision may change.
+    fn is_late(&self, at: ComponentId, priority: u64) -> bool {
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        let selected = component.and_then(|component| self.pair(component.selected?));
+        selected.is_some_and(|selected| !self.renominates(at.stream) || priority <= selected.priority)
     }
 
     /// RFC 8445 §6.1.2.3, by the present role.

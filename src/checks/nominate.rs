@@ -19,7 +19,8 @@ pub enum Nomination {
     },
     /// The best valid pair, once nothing better is likely to come or `settle` has passed since the first one.
     Best {
-        /// How long to wait for a better pair. A relayed pair waits up to four times as long for a direct one.
+        /// How long to wait for a better pair, up to an hour. A relayed pair waits up to four times as long for a
+        /// direct one.
         settle: Duration,
     },
     /// The first valid pair.
@@ -27,6 +28,9 @@ pub enum Nomination {
     /// What the application chooses, by [`Agent::nominate`](crate::agent::Agent::nominate).
     Manual,
 }
+
+/// Longer than this nobody waits for a better pair.
+const MAX_SETTLE: Duration = Duration::from_secs(3600);
 
 /// How a pair reaches the peer, as far as nomination cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,9 +78,9 @@ pub fn decide(strategy: Nomination, view: &View, now: Instant) -> Decision {
     }
     let patience = match view.best {
         Reach::Direct => settle,
-        Reach::Relayed => settle * 4,
+        Reach::Relayed => settle.saturating_mul(4),
     };
-    let until = view.first_valid + patience;
+    let until = view.first_valid + patience.min(MAX_SETTLE);
     if now >= until { Decision::Nominate } else { Decision::WaitUntil(until) }
 }
 
@@ -219,6 +223,12 @@ mod tests {
             (best, view(Reach::Relayed, false, false), 500, Decision::WaitUntil(start + settle * 4)),
             (best, view(Reach::Relayed, true, true), 1999, Decision::WaitUntil(start + settle * 4)),
             (best, view(Reach::Relayed, true, true), 2000, Decision::Nominate),
+            (
+                Nomination::Best { settle: Duration::MAX },
+                view(Reach::Relayed, true, true),
+                0,
+                Decision::WaitUntil(start + MAX_SETTLE),
+            ),
         ] {
             assert_eq!(
                 decide(strategy, &view, start + Duration::from_millis(after_ms)),

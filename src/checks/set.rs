@@ -24,6 +24,8 @@ pub const RENOMINATION: &str = "renomination";
 pub const MAX_PAIRS: usize = 100;
 /// Remote candidates, peer-reflexive ones included.
 pub const MAX_REMOTES: usize = 128;
+/// The longest Ta that is kept to.
+pub const MAX_TA: Duration = Duration::from_secs(5);
 /// Local candidates, peer-reflexive ones included.
 pub const MAX_LOCALS: usize = 256;
 
@@ -224,12 +226,14 @@ impl ChecklistSet {
         self.by_path.get(&(base, source)).copied()
     }
 
-    /// The Ta in force: the larger of both proposals; a peer that proposes none means 50 ms (RFC 8445 §14.2).
+    /// The Ta in force: the larger of both proposals; a peer that proposes none means 50 ms (RFC 8445 §14.2). Beyond
+    /// [`MAX_TA`] a proposal is an accident or an attack: no session would come of it.
     pub fn ta(&self) -> Duration {
         let proposals = self.checklists.iter().filter_map(|checklist| checklist.remote.as_ref());
         proposals
             .map(|remote| remote.credentials.pacing.unwrap_or(Duration::from_millis(50)))
             .fold(self.pacing, Duration::max)
+            .min(MAX_TA)
     }
 
     /// Takes the peer's credentials of a stream. A full agent controls a lite one, whoever began (RFC 8445 §6.1.1);

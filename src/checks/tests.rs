@@ -435,3 +435,29 @@ fn a_pair_without_a_permission_is_not_checked_until_it_has_one() {
     set.unblock(BaseId(0), "192.0.2.3".parse().unwrap());
     assert!(set.begin_check(now).is_some());
 }
+
+/// RFC 8445 §8.1.2: a component that has its selected pair is not checked any more, whatever the others of its stream
+/// wait for.
+#[test]
+fn a_late_candidate_of_a_component_with_a_selected_pair_is_not_checked() {
+    let (mut set, now) = (set(Role::Controlling, &[2]), test_epoch());
+    let [first, second] = [at(0, 1), at(0, 2)];
+    let near = base(&mut set, 0, first, 1, "192.0.2.1:5000");
+    base(&mut set, 1, second, 1, "192.0.2.1:5001");
+    remote(&mut set, first, 1, 9, "192.0.2.9:6000");
+    for _ in 0..2 {
+        let id = set.begin_check(now).expect("a check");
+        assert!(matches!(answer(&mut set, now, near, id, None), Outcome::Validated { .. }));
+        set.nominate(now);
+    }
+    assert!(set.is_selected(pair(&set, near, "192.0.2.9:6000")));
+    remote(&mut set, first, 2, 9, "192.0.2.9:6002");
+    assert!(!set.wants_slot() && set.begin_check(now).is_none());
+    remote(&mut set, second, 1, 9, "192.0.2.9:6001");
+    assert!(set.wants_slot() && set.begin_check(now).is_some() && !set.wants_slot());
+    // With its base the selected pair goes, and the component is open again.
+    base(&mut set, 2, first, 1, "192.0.2.2:5000");
+    assert!(!set.wants_slot());
+    set.remove_base(near);
+    assert!(set.wants_slot() && set.begin_check(now).is_some());
+}

@@ -164,6 +164,7 @@ impl Driver {
             }
             Command::Stats(reply) => drop(reply.send(self.agent.stats())),
             Command::Trace(reply) => drop(reply.send(self.agent.trace().clone())),
+            Command::Restart => self.agent.restart(clock::now()),
             Command::Close => self.agent.close(clock::now()),
         }
         self.drain();

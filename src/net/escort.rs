@@ -34,6 +34,8 @@ impl<S: Signaling> Escort<S> {
                         let sent = self.peer.send(signal).await;
                         sends = self.is_fine(sent).is_some();
                     }
+                    // Whoever is first: restarts that cross are one.
+                    Some(Event::RestartNeeded(_)) if sends => self.restart().await,
                     Some(_) => {}
                     None => return,
                 },
@@ -42,6 +44,12 @@ impl<S: Signaling> Escort<S> {
                     None => receives = false,
                 },
             }
+        }
+    }
+
+    async fn restart(&mut self) {
+        if let Some(commands) = self.commands.upgrade() {
+            let _ = commands.send(Command::Restart).await;
         }
     }
 

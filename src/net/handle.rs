@@ -22,6 +22,7 @@ pub(super) enum Command {
     Signal(Signal, oneshot::Sender<Result<(), SignalError>>),
     Stats(oneshot::Sender<stats::Stats>),
     Trace(oneshot::Sender<Trace>),
+    Restart,
     Close,
 }
 
@@ -121,6 +122,11 @@ impl Handle {
     pub(super) async fn end(&self) -> Option<Arc<End>> {
         let mut status = self.status.clone();
         status.wait_for(|status| status.end.is_some()).await.ok()?.end.clone()
+    }
+
+    pub(super) async fn restart(&self) {
+        // A session that has ended has nothing to restart.
+        let _ = self.commands.send(Command::Restart).await;
     }
 
     pub(super) async fn close(&self) {

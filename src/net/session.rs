@@ -106,6 +106,12 @@ impl Session {
         self.handle.trace().await
     }
 
+    /// Restarts ICE (RFC 8445 §9): new credentials and candidates are signalled, and data stays on the present path
+    /// until the peer has answered and a new pair is selected.
+    pub async fn restart(&self) {
+        self.handle.restart().await;
+    }
+
     /// Closes the session and waits until its sockets are closed. TURN servers have two seconds to confirm that
     /// the allocations are deleted.
     pub async fn close(&self) {

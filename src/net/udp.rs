@@ -83,7 +83,13 @@ impl UdpSocket {
         Err(last)
     }
 
-    fn bind_one(mut local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {
+    /// The error of the system alone does not say which address it is about.
+    fn bind_one(local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {
+        Self::open(local, source, mtu)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot bind to {local}: {error}")))
+    }
+
+    fn open(mut local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {
         let socket = socket2::Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         if local.is_ipv6() {
             // One family a socket: addresses never come IPv4-mapped.

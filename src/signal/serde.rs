@@ -20,8 +20,13 @@ use super::{MAX_PACING, Signal, What, is_option};
 use crate::candidate::Candidate;
 use crate::credentials::{Credentials, Pwd, Ufrag};
 
+/// The name of the field, before what is wrong with it.
+fn wrong<E: serde::de::Error>(field: &str, error: &E) -> E {
+    E::custom(format_args!("{field}: {error}"))
+}
+
 macro_rules! by_text {
-    ($type:ty, $text:expr) => {
+    ($field:literal, $type:ty, $text:expr) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(&$text(self))
@@ -30,40 +35,51 @@ macro_rules! by_text {
 
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                let text = String::deserialize(deserializer).map_err(|error| wrong($field, &error))?;
+                text.parse().map_err(D::Error::custom)
             }
         }
     };
 }
 
-by_text!(Ufrag, Ufrag::as_str);
-by_text!(Pwd, Pwd::as_str);
-by_text!(Candidate, std::convert::identity::<&Candidate>);
+by_text!("ufrag", Ufrag, Ufrag::as_str);
+by_text!("pwd", Pwd, Pwd::as_str);
+by_text!("candidate", Candidate, std::convert::identity::<&Candidate>);
+
+macro_rules! fields {
+    ($($field:ident: $type:ty),*) => {$(
+        fn $field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
+            <$type>::deserialize(deserializer).map_err(|error| wrong(stringify!($field), &error))
+        }
+    )*};
+}
+
+fields!(stream: u16, lite: bool, pacing: Option<u64>, options: Vec<String>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 enum Tagged {
     Credentials {
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, deserialize_with = "stream", skip_serializing_if = "is_zero")]
         stream: u16,
         ufrag: Ufrag,
         pwd: Pwd,
-        #[serde(default)]
+        #[serde(default, deserialize_with = "lite")]
         lite: bool,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "pacing", skip_serializing_if = "Option::is_none")]
         pacing: Option<u64>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, deserialize_with = "options", skip_serializing_if = "Vec::is_empty")]
         options: Vec<String>,
     },
     Candidate {
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, deserialize_with = "stream", skip_serializing_if = "is_zero")]
         stream: u16,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ufrag: Option<Ufrag>,
         candidate: Candidate,
     },
     EndOfCandidates {
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, deserialize_with = "stream", skip_serializing_if = "is_zero")]
         stream: u16,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ufrag: Option<Ufrag>,
@@ -140,6 +156,20 @@ mod tests {
             (
                 r#"{"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","options":["a b"]}"#,
                 "options",
+            ),
+            (r#"{"type":"candidate"}"#, "candidate"),
+            (r#"{"type":"candidate","candidate":5}"#, "candidate: "),
+            (r#"{"type":"end-of-candidates","ufrag":7}"#, "ufrag: "),
+            (r#"{"type":"end-of-candidates","stream":-1}"#, "stream: "),
+            (r#"{"type":"credentials","ufrag":"8hhY","pwd":[]}"#, "pwd: "),
+            (r#"{"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","lite":1}"#, "lite: "),
+            (
+                r#"{"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","pacing":""}"#,
+                "pacing: ",
+            ),
+            (
+                r#"{"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","options":1}"#,
+                "options: ",
             ),
         ] {
             let error = serde_json::from_str::<Signal>(json).expect_err(json).to_string();

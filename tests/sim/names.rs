@@ -1,12 +1,14 @@
 //! `.local` names in the place of host addresses, both ways: what a peer learns, and what comes of names that resolve,
 //! or do not.
 
+use std::net::IpAddr;
+
 use floe::agent::{HostNames, Input, MAX_OUTSTANDING, Output, Policy, ResolveId};
 use floe::candidate::{Address, Candidate, CandidateType, RemoteFilter};
 use floe::error::SignalError;
 use floe::io::{Socket, SocketId};
 use floe::signal::{self, Signal};
-use floe::sim::{Captured, Gateway, HostId, Nat, World};
+use floe::sim::{Gateway, HostId, Interface, Nat, World};
 use floe::trace::What;
 use floe::{Agent, Config, Event, Role};
 
@@ -304,48 +306,86 @@ fn an_external_address_takes_the_place_of_a_server() {
     }
 }
 
-fn asked(world: &World) -> Vec<std::net::IpAddr> {
-    let mut sources: Vec<_> = world.captured().iter().map(|it: &Captured| it.source.ip()).collect();
-    sources.sort_unstable();
-    sources.dedup();
-    sources
+/// An agent with three interfaces, each behind a NAT of its own, and a STUN server.
+struct Moded {
+    /// Its addresses; the default route leaves from the first one.
+    own: Vec<IpAddr>,
+    /// Those of them that anything was sent from.
+    used: Vec<IpAddr>,
+    signalled: Vec<String>,
 }
 
-/// RFC 8828 §5.2, modes 1 to 4: which of three interfaces are used, and what is signalled.
-#[test]
-fn each_mode_uses_and_signals_what_it_may() {
-    use floe::sim::Interface;
-    for (policy, interfaces, hosts, srflx) in [
-        (Policy::All, 3, 3, 3),
-        (Policy::DefaultRoute, 1, 1, 1),
-        (Policy::DefaultRouteOnly, 1, 0, 1),
-        (Policy::Relay, 0, 0, 0),
-    ] {
+impl Moded {
+    fn new(policy: Policy, nat: impl Fn() -> Gateway) -> Self {
         let mut world = World::new(6);
         let stun = world.stun_server();
         let config = Config::new(Role::Controlling, seed(1)).policy(policy).stun_server(stun);
         world.capture();
-        let gateways: [Gateway; 3] = std::array::from_fn(|_| Nat::port_restricted().into());
+        let gateways: [Gateway; 3] = std::array::from_fn(|_| nat());
         let a = world.agent(gateways.map(Interface::v4), config);
         world.run_for(secs(1));
         let own = world.addresses(a);
-        let used = asked(&world).into_iter().filter(|ip| own.contains(ip)).count();
-        assert_eq!(used, interfaces, "{policy:?}");
-        let lines = signalled(&world, a);
-        let of = |kind: &str| lines.iter().filter(|line| line.contains(kind)).count();
-        assert_eq!([of("typ host"), of("typ srflx")], [hosts, srflx], "{policy:?} {lines:?}");
-        if policy != Policy::All && policy != Policy::DefaultRoute {
-            let told = |line: &String| own.iter().any(|ip| line.contains(&format!(" {ip} ")));
-            assert!(!lines.iter().any(told), "{lines:?}");
-            assert!(
-                lines
-                    .iter()
-                    .filter(|line| line.contains("srflx"))
-                    .all(|line| line.contains("raddr 0.0.0.0 rport 9"))
-            );
-        }
-        if policy == Policy::DefaultRoute {
-            assert!(lines[0].contains(&own[0].to_string()), "that of the default route: {lines:?}");
-        }
+        let sent = |ip: &IpAddr| world.captured().iter().any(|packet| packet.source.ip() == *ip);
+        Self { used: own.iter().copied().filter(sent).collect(), own, signalled: signalled(&world, a) }
     }
+
+    fn of_type(&self, kind: &str) -> Vec<&String> {
+        self.signalled.iter().filter(|line| line.contains(&format!("typ {kind}"))).collect()
+    }
+
+    /// How many lines name this address, in whatever place.
+    fn naming(&self, ip: IpAddr) -> usize {
+        self.signalled.iter().filter(|line| line.contains(&format!(" {ip} "))).count()
+    }
+}
+
+fn cone() -> Gateway {
+    Nat::port_restricted().into()
+}
+
+/// IPH-5.2-a.
+#[test]
+fn mode_1_uses_every_interface_rfc_8828_section_5_2() {
+    let all = Moded::new(Policy::All, cone);
+    assert_eq!(all.used, all.own);
+    assert_eq!([all.of_type("host").len(), all.of_type("srflx").len()], [3, 3], "{:?}", all.signalled);
+}
+
+/// IPH-5.2-b.
+#[test]
+fn mode_2_sends_from_the_default_route_only_rfc_8828_section_5_2() {
+    let default = Moded::new(Policy::DefaultRoute, cone);
+    assert_eq!(default.used, default.own[..1]);
+}
+
+/// IPH-5.2-d.
+#[test]
+fn mode_2_signals_the_host_candidates_of_the_default_route_rfc_8828_section_5_2() {
+    let default = Moded::new(Policy::DefaultRoute, cone);
+    let hosts = default.of_type("host");
+    assert_eq!(hosts.len(), 1, "{hosts:?}");
+    assert!(hosts[0].contains(&default.own[0].to_string()));
+    assert_eq!(default.own[1..].iter().map(|ip| default.naming(*ip)).sum::<usize>(), 0);
+    assert_eq!(default.of_type("srflx").len(), 1);
+}
+
+/// IPH-5.2-e: also not as a related address. Without a NAT the address that the server saw is told all the same.
+#[test]
+fn mode_3_signals_no_address_of_the_host_rfc_8828_section_5_2() {
+    let hidden = Moded::new(Policy::DefaultRouteOnly, cone);
+    assert_eq!(hidden.own.iter().map(|ip| hidden.naming(*ip)).sum::<usize>(), 0, "{:?}", hidden.signalled);
+    let reflexive = hidden.of_type("srflx");
+    assert_eq!((reflexive.len(), hidden.signalled.len()), (1, 1));
+    assert!(reflexive[0].contains("raddr 0.0.0.0 rport 9"), "{reflexive:?}");
+
+    let public = Moded::new(Policy::DefaultRouteOnly, Nat::none);
+    assert_eq!((public.of_type("host").len(), public.of_type("srflx").len()), (0, 1));
+    assert_eq!(public.naming(public.own[0]), 1);
+}
+
+/// IPH-5.2-i: relays only, and none is there: nothing is signalled, no STUN server is asked.
+#[test]
+fn mode_4_sends_to_relays_only_rfc_8828_section_5_2() {
+    let relayed = Moded::new(Policy::Relay, cone);
+    assert!(relayed.used.is_empty() && relayed.signalled.is_empty(), "{:?}", relayed.signalled);
 }

@@ -1,4 +1,4 @@
-//! How a command ends: 0 when all went well, 1 on failure, 2 on misuse.
+//! How a command ends: 0 when all went well, 1 on failure, 2 on misuse; and when somebody asks it to.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -36,5 +36,24 @@ impl Exit {
             }
             Self::Told => ExitCode::FAILURE,
         }
+    }
+}
+
+/// Waits for Ctrl-C or, on Unix, for a request to terminate.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    // Without a way to be told, it runs until it is killed.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -1,7 +1,7 @@
 //! JSON lines on stdout, and the lines of stdin.
 
 use std::borrow::Cow;
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -40,6 +40,23 @@ pub(crate) struct Stats {
     pub(crate) max_payload: Option<usize>,
 }
 
+/// Prints what happened. Where stdout is a pipe to the other side and a person looks on, stderr says it too.
+pub(crate) fn report(line: &Line<'_>) {
+    print_json(line);
+    let (out, mut err) = (std::io::stdout(), std::io::stderr());
+    if out.is_terminal() || !err.is_terminal() {
+        return;
+    }
+    let text = match line {
+        Line::State { state, ms } => format!("floe: {state} after {ms} ms\n"),
+        Line::Selected { local, remote, .. } => format!("floe: selected {local} ↔ {remote}\n"),
+        Line::Error { message } => format!("floe: {message}\n"),
+        Line::Data { .. } | Line::Stats(_) => return,
+    };
+    // Whole, since the other side may write to the same terminal.
+    let _ = err.write_all(text.as_bytes());
+}
+
 /// Prints one line of JSON.
 pub(crate) fn print_json(line: &impl Serialize) {
     match serde_json::to_string(line) {
@@ -58,7 +75,7 @@ pub(crate) fn print(line: &impl std::fmt::Display) {
 
 /// Milliseconds, to a microsecond.
 pub(crate) fn millis(time: Duration) -> f64 {
-    Duration::from_micros(time.as_micros() as u64).as_secs_f64() * 1000.0
+    (time.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }
 
 /// The lines of stdin, read by a thread of its own, since a terminal or a file cannot be polled. The channel closes

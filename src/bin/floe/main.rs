@@ -49,5 +49,9 @@ fn main() -> std::process::ExitCode {
 /// Runs on this thread alone: one session keeps no core busy.
 fn block_on(future: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Exit::failure(format!("no runtime: {error}")))?.block_on(future)
+    let runtime = runtime.map_err(|error| Exit::failure(format!("no runtime: {error}")))?;
+    let result = runtime.block_on(future);
+    // A name server that does not answer holds nobody up.
+    runtime.shutdown_background();
+    result
 }

@@ -14,7 +14,7 @@ use floe::signal::{Signal, What};
 use floe::{Event, Role, State};
 
 use crate::addresses::Addresses;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::lines::{self, Line, Stats};
 use crate::servers::{Names, Servers};
 
@@ -26,13 +26,13 @@ use crate::servers::{Names, Servers};
 #[command(after_help = "\
 Lines out: credentials, candidate, end-of-candidates, state, selected, data, error, stats
 Lines in:  credentials, candidate, end-of-candidates (the other side's), and
-           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}  {\"type\":\"close\"}
+           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}  {\"type\":\"restart\"}  {\"type\":\"close\"}
 
 Example, two machines and a pipe:
   mkfifo f
   floe peer --controlling <f | ssh HOST floe peer --controlled >f
 
-Exit status: 0 after close or the end of stdin, 1 after failed, 2 for a usage error")]
+Exit status: 0 after close, the end of stdin or an interrupt, 1 after failed, 2 for a usage error")]
 pub(crate) struct Args {
     /// Nominate: one of the two does, usually the one that calls
     #[arg(long, conflicts_with = "controlled")]
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Print no candidate before gathering has ended
     #[arg(long)]
     no_trickle: bool,
-    /// A lite agent (not supported)
+    /// A lite agent: for a host with a public address; it answers checks and sends none
     #[arg(long)]
     lite: bool,
     #[command(flatten)]
@@ -81,7 +81,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
-    for (asked, option) in [(args.tcp, "--tcp"), (args.lite, "--lite"), (args.ca.is_some(), "--ca")] {
+    for (asked, option) in [(args.tcp, "--tcp"), (args.ca.is_some(), "--ca")] {
         if asked {
             return Err(Exit::usage(format!("{option} is not supported")));
         }
@@ -92,7 +92,10 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         PolicyArg::All => Policy::All,
         PolicyArg::Relay => Policy::Relay,
     };
-    let config = args.addresses.add_to(endpoint.config(role).policy(policy));
+    let mut config = args.addresses.add_to(endpoint.config(role).policy(policy));
+    if args.lite {
+        config = config.lite();
+    }
     let (config, names) = args.servers.add_to(config, error).await;
     let mut peer = Peer {
         session: Arc::new(endpoint.open(config)),
@@ -108,7 +111,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
 
 /// A line of type error.
 fn error(message: String) {
-    lines::print_json(&Line::Error { message });
+    lines::report(&Line::Error { message });
 }
 
 struct Peer {
@@ -129,6 +132,7 @@ impl Peer {
         let mut input = lines::stdin();
         let mut buf = vec![0; 65_536];
         let session = self.session.clone();
+        let mut interrupted = std::pin::pin!(exit::interrupted());
         loop {
             let deadline = self.deadline;
             let timeout = async move {
@@ -151,11 +155,11 @@ impl Peer {
                         None => true,
                     };
                     if ended {
-                        session.close().await;
-                        self.show_state(State::Closed);
-                        return Ok(());
+                        return self.close().await;
                     }
                 }
+                // Allocations are given back, as at the end of the input.
+                () = &mut interrupted => return self.close().await,
                 () = timeout => {
                     error("not connected in time".to_owned());
                     self.show_state(State::Failed);
@@ -164,6 +168,12 @@ impl Peer {
                 }
             }
         }
+    }
+
+    async fn close(&self) -> Result<(), Exit> {
+        self.session.close().await;
+        self.show_state(State::Closed);
+        Ok(())
     }
 
     /// Shows what happened; breaks at the end of the session.
@@ -181,7 +191,7 @@ impl Peer {
             }
             Event::Selected { local, remote, .. } => {
                 let (local, remote) = (local.to_string(), remote.to_string());
-                lines::print_json(&Line::Selected { local, remote, ms: self.ms() });
+                lines::report(&Line::Selected { local, remote, ms: self.ms() });
             }
             Event::Server { server, base, problem } => {
                 error(format!("{} from {base}: {problem}", self.names.of(server)));
@@ -206,7 +216,7 @@ impl Peer {
     }
 
     fn show_state(&self, state: State) {
-        lines::print_json(&Line::State { state: state.as_str(), ms: self.ms() });
+        lines::report(&Line::State { state: state.as_str(), ms: self.ms() });
     }
 
     /// Milliseconds since the remote credentials arrived, 0 before.
@@ -215,7 +225,7 @@ impl Peer {
     }
 
     async fn show_data(&self, component: ComponentId, data: &[u8]) {
-        lines::print_json(&Line::Data { text: String::from_utf8_lossy(data) });
+        lines::report(&Line::Data { text: String::from_utf8_lossy(data) });
         if self.echo
             && let Err(problem) = self.session.send(component, data).await
         {
@@ -245,7 +255,10 @@ impl Peer {
                 self.show_stats().await;
                 Ok(())
             }
-            Some("restart") => Err("unsupported: restart".to_owned()),
+            Some("restart") => {
+                self.session.restart().await;
+                Ok(())
+            }
             Some("close") => return ControlFlow::Break(()),
             // A later version's line.
             Some(_) => Ok(()),
@@ -304,7 +317,7 @@ impl Peer {
 
     async fn show_stats(&self) {
         let stats = self.session.stats().await;
-        lines::print_json(&Line::Stats(Stats {
+        lines::report(&Line::Stats(Stats {
             packets_sent: stats.packets_sent,
             bytes_sent: stats.bytes_sent,
             packets_received: stats.agent.packets_received,

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use floe::net::Server;
 use floe::server::{Cidr, PeerRules};
 
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::lines;
 
 /// Run a STUN and TURN server over UDP
@@ -87,27 +87,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     for addr in server.addrs() {
         lines::print(&format!("listening on udp {addr}"));
     }
-    interrupted().await;
+    exit::interrupted().await;
     let stats = server.shutdown().await;
     lines::print(&format!("{stats:#?}"));
     Ok(())
-}
-
-/// Waits for Ctrl-C or, on Unix, for a request to terminate.
-async fn interrupted() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = tokio::signal::ctrl_c() => {}
-            }
-            return;
-        }
-    }
-    // Without a way to be told, it runs until it is killed.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }

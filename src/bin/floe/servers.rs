@@ -1,8 +1,11 @@
 //! The STUN and TURN servers of a command line.
 
+use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
+use tokio::task::JoinHandle;
 
 use floe::Config;
 use floe::agent::ServerId;
@@ -58,22 +61,23 @@ impl Servers {
     }
 
     /// Gives the servers to an agent, each name with one address of each family. A name without an address is told
-    /// to `complain` and left out.
+    /// to `complain` and left out. All names are asked for at once, and none of them for longer than [`PATIENCE`].
     pub(crate) async fn add_to(
         &self,
         mut config: Config,
         mut complain: impl FnMut(String),
     ) -> (Config, Names) {
         let mut names = Vec::new();
-        for uri in &self.stun {
-            for addr in addresses(uri, &mut complain).await {
+        let [stun, turn] = [&self.stun, &self.turn].map(|uris| uris.iter().map(look_up).collect::<Vec<_>>());
+        for (uri, answer) in self.stun.iter().zip(stun) {
+            for addr in addresses(uri, answer, &mut complain).await {
                 config = config.stun_server(addr);
                 names.push(uri.to_string());
             }
         }
         let credentials = self.turn_username.iter().zip(&self.turn_password);
-        for (uri, (username, password)) in self.turn.iter().zip(credentials) {
-            for addr in addresses(uri, &mut complain).await {
+        for ((uri, answer), (username, password)) in self.turn.iter().zip(turn).zip(credentials) {
+            for addr in addresses(uri, answer, &mut complain).await {
                 config = config.turn_server(TurnServer::new(addr, username, password));
                 names.push(uri.to_string());
             }
@@ -82,8 +86,21 @@ impl Servers {
     }
 }
 
-async fn addresses(uri: &Uri, complain: &mut impl FnMut(String)) -> Vec<SocketAddr> {
-    match resolve(uri).await {
+/// How long a name may take: the checks wait for it, and most sessions do without the server.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+type Lookup = JoinHandle<io::Result<Vec<SocketAddr>>>;
+
+fn look_up(uri: &Uri) -> Lookup {
+    let uri = uri.clone();
+    tokio::spawn(async move {
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "its name has no answer in time");
+        tokio::time::timeout(PATIENCE, resolve(&uri)).await.map_err(late)?
+    })
+}
+
+async fn addresses(uri: &Uri, answer: Lookup, complain: &mut impl FnMut(String)) -> Vec<SocketAddr> {
+    match answer.await.map_err(io::Error::from).and_then(|answer| answer) {
         Ok(addrs) => {
             let first = |v4| addrs.iter().find(|addr| addr.is_ipv4() == v4).copied();
             [first(true), first(false)].into_iter().flatten().collect()

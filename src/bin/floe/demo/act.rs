@@ -34,8 +34,9 @@ pub(super) struct Act {
 struct Side {
     name: &'static str,
     session: Session,
-    /// Signals that wait until gathering has ended: the acts differ in what was gathered, not in who was faster.
+    /// Signals that wait until both have gathered: the acts differ in what was gathered, not in who was faster.
     held: Vec<Signal>,
+    gathered: bool,
     candidates: Vec<String>,
     usable: Option<Duration>,
     selected: Option<[(&'static str, String); 2]>,
@@ -53,6 +54,7 @@ impl Act {
             name,
             session: endpoint.open(configure(endpoint.config(role).trace(512))),
             held: Vec::new(),
+            gathered: false,
             candidates: Vec::new(),
             usable: None,
             selected: None,
@@ -126,28 +128,34 @@ async fn connect(sides: &mut [Side; 2], start: Instant) -> Result<(), Exit> {
             event = bob.session.event() => (1, event),
         };
         let [a, b] = &mut *sides;
-        let (from, to) = if from == 0 { (a, b) } else { (b, a) };
+        let side = if from == 0 { &mut *a } else { &mut *b };
         match event {
-            Some(event) => follow(from, to, event, start).await?,
-            None => return Err(Exit::failure(format!("the session of {} is over", from.name))),
+            Some(event) => follow(side, event, start)?,
+            None => return Err(Exit::failure(format!("the session of {} is over", side.name))),
+        }
+        if a.gathered && b.gathered {
+            deliver(a, b).await?;
+            deliver(b, a).await?;
         }
     }
     Ok(())
 }
 
-async fn follow(from: &mut Side, to: &Side, event: Event, start: Instant) -> Result<(), Exit> {
+async fn deliver(from: &mut Side, to: &Side) -> Result<(), Exit> {
+    for signal in from.held.drain(..) {
+        to.session.signal(signal).await.map_err(Exit::failure)?;
+    }
+    Ok(())
+}
+
+fn follow(from: &mut Side, event: Event, start: Instant) -> Result<(), Exit> {
     match event {
         Event::Signal(signal) => {
             if let What::Candidate(candidate) = &signal.what {
                 from.candidates.push(candidate.to_string());
             }
-            let gathered = signal.what == What::EndOfCandidates;
+            from.gathered |= signal.what == What::EndOfCandidates;
             from.held.push(signal);
-            if gathered {
-                for signal in from.held.drain(..) {
-                    to.session.signal(signal).await.map_err(Exit::failure)?;
-                }
-            }
         }
         Event::Path { path: Some(_), .. } => {
             from.usable.get_or_insert(start.elapsed());
