@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use floe::agent::{Answer, Nomination, Policy};
-use floe::candidate::{Candidate, CandidateType, Foundation};
+use floe::agent::{Answer, Nomination, Policy, ResolveId};
+use floe::candidate::{Address, Candidate, CandidateType, Foundation};
 use floe::credentials::Credentials;
 use floe::io::{ComponentId, Datagram, Socket, SocketId};
 use floe::signal::{Signal, What};
@@ -377,6 +377,27 @@ impl Session {
                     let transmit = path.wrap(&mut buf, usize::from(program.byte() % 100));
                     assert!(transmit.payload.len() <= 200);
                 }
+            }
+            100..=140 => {
+                let host = format!("n{}.local", program.byte()).into();
+                let mut candidate = Candidate::udp(
+                    Foundation::from_number(1),
+                    1,
+                    1 << 24,
+                    peer(0),
+                    CandidateType::Host,
+                    None,
+                );
+                candidate.address = Address::Name { host, port: peer(program.byte()).port() };
+                let _ = self.agent.handle_signal(self.now, Signal::new(0, What::Candidate(candidate)));
+            }
+            141..=200 => {
+                let (request, found) = (ResolveId(u32::from(program.byte() % 32)), peer(program.byte()));
+                let address = (request.0 % 4 != 3).then_some(found.ip());
+                // Whatever the port of the name is: any of those that the peer has.
+                let places = (0..=u8::MAX).map(|n| unscoped(SocketAddr::new(found.ip(), peer(n).port())));
+                self.allowed.extend(places);
+                let _ = self.agent.handle_input(self.now, Input::Resolved { request, address });
             }
             _ => {
                 // A socket that nobody gave to the agent.

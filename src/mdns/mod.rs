@@ -31,28 +31,23 @@
 //! # Ok::<(), floe::error::NameError>(())
 //! ```
 
+mod ask;
+mod link;
 mod respond;
 mod wire;
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr};
 
-use crate::candidate::address::{is_unicast, scope};
-use crate::candidate::{address::Scope, name};
-use crate::error::NameError;
 use crate::io::{Datagram, SocketId, Transmit, Wake};
 use crate::rng::Rng;
-use crate::time::{Duration, Instant, Timer, earliest};
+use crate::time::{Instant, earliest};
 
+use ask::Question;
 use respond::Published;
-use wire::{Answer, Entry, Holds, Message, Section};
+use wire::{Answer, Holds, Message};
 
-/// The port of multicast DNS (RFC 6762 §3).
-pub const PORT: u16 = 5353;
-/// The group of IPv4 (RFC 6762 §3).
-pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-/// The group of IPv6 (RFC 6762 §3).
-pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xFF02, 0, 0, 0, 0, 0, 0, 0xFB);
+pub use link::{GROUP_V4, GROUP_V6, Link, PORT, Reach};
 
 /// Names that can be published at a time.
 pub const MAX_NAMES: usize = 64;
@@ -65,59 +60,9 @@ pub const MAX_LINKS: usize = 64;
 /// Messages that can wait to be polled; more are lost, as on a network.
 const MAX_SAYS: usize = 256;
 
-/// How long after each query the next one follows (RFC 6762 §5.2: at least a second, then at least twice as long),
-/// and at last the end.
-const PATIENCE: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(1)];
-
 /// Whoever asked for a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
-
-/// A socket of the driver on one link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Link {
-    /// The socket.
-    pub socket: SocketId,
-    /// The address that it sends from.
-    pub local: SocketAddr,
-    /// The length of the prefix of that address in bits: what is on the link.
-    pub prefix: u8,
-    /// What it can do.
-    pub reach: Reach,
-}
-
-/// What a socket can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// It has port 5353 and receives what is sent to the group.
-    Full,
-    /// It has some other port: it asks, and is answered by unicast (RFC 6762 §5.1, §6.7).
-    AskOnly,
-}
-
-impl Link {
-    fn group(&self) -> SocketAddr {
-        match self.local {
-            SocketAddr::V4(_) => (GROUP_V4, PORT).into(),
-            SocketAddr::V6(local) => SocketAddrV6::new(GROUP_V6, PORT, 0, local.scope_id()).into(),
-        }
-    }
-
-    /// RFC 6762 §11.
-    fn has(&self, source: IpAddr) -> bool {
-        match (self.local.ip(), source) {
-            (IpAddr::V4(own), IpAddr::V4(ip)) => {
-                scope(source) == Scope::LinkLocal
-                    || (own.to_bits() ^ ip.to_bits()).leading_zeros() >= u32::from(self.prefix.min(32))
-            }
-            (IpAddr::V6(own), IpAddr::V6(ip)) => {
-                scope(source) == Scope::LinkLocal
-                    || (own.to_bits() ^ ip.to_bits()).leading_zeros() >= u32::from(self.prefix.min(128))
-            }
-            _ => false,
-        }
-    }
-}
 
 /// What the driver feeds.
 #[derive(Debug, Clone, Copy)]
@@ -182,18 +127,6 @@ struct Tell {
     legacy: Option<(u16, u16)>,
 }
 
-/// A name that is asked for.
-#[derive(Debug)]
-struct Question {
-    serial: u64,
-    /// In lower case.
-    host: Box<str>,
-    waiting: Vec<RequestId>,
-    /// Queries so far.
-    asked: usize,
-    next: Timer,
-}
-
 /// The machine: no sockets, no clock, deterministic from its seed.
 #[derive(Debug)]
 pub struct Mdns {
@@ -232,34 +165,6 @@ impl Mdns {
     /// Counters.
     pub fn stats(&self) -> Stats {
         self.stats
-    }
-
-    /// Asks for a name; the end comes as [`Output::Resolved`]. A name that is already asked for is not asked twice,
-    /// one that this machine has published needs no question.
-    ///
-    /// # Errors
-    /// [`NameError`]; then nothing comes.
-    pub fn resolve(&mut self, now: Instant, request: RequestId, host: &str) -> Result<(), NameError> {
-        let host = name::canonical(host).ok_or(NameError::NotLocal)?;
-        if let Some(own) = self.published.iter().find(|own| own.host == host) {
-            self.ends.push_back((request, Some(own.ip)));
-            return Ok(());
-        }
-        if let Some(question) = self.questions.iter_mut().find(|question| question.host == host) {
-            if question.waiting.len() >= MAX_WAITING {
-                return Err(NameError::TooMany(MAX_WAITING));
-            }
-            question.waiting.push(request);
-            return Ok(());
-        }
-        if self.questions.len() >= MAX_QUESTIONS {
-            return Err(NameError::TooMany(MAX_QUESTIONS));
-        }
-        let serial = self.next_serial();
-        let next = Timer::at(now);
-        self.questions.push(Question { serial, host, waiting: vec![request], asked: 0, next });
-        self.ask_due(now);
-        Ok(())
     }
 
     /// Takes what happened outside. A hostile datagram is no error: it is counted and dropped.
@@ -314,33 +219,6 @@ impl Mdns {
         self.links.iter().find(|link| link.socket == socket).copied()
     }
 
-    /// Asks what is due, and gives up what was asked often enough.
-    fn ask_due(&mut self, now: Instant) {
-        for at in (0..self.questions.len()).rev() {
-            let question = &mut self.questions[at];
-            if !question.next.take_due(now) {
-                continue;
-            }
-            let Some(patience) = PATIENCE.get(question.asked) else {
-                self.end(at, None);
-                continue;
-            };
-            question.asked += 1;
-            question.next.set(now + *patience);
-            let serial = question.serial;
-            for link in 0..self.links.len() {
-                self.say(Say::Ask(self.links[link].socket, serial));
-            }
-        }
-    }
-
-    fn end(&mut self, at: usize, address: Option<IpAddr>) {
-        let question = self.questions.swap_remove(at);
-        let counter = if address.is_some() { &mut self.stats.resolved } else { &mut self.stats.unanswered };
-        *counter += 1;
-        self.ends.extend(question.waiting.into_iter().map(|request| (request, address)));
-    }
-
     /// `None`: the datagram is of no use.
     fn take(&mut self, now: Instant, datagram: &Datagram<'_>) -> Option<()> {
         let link = self.link(datagram.socket)?;
@@ -354,26 +232,6 @@ impl Mdns {
         }
         // RFC 6762 §6: a response from another port is none.
         (datagram.source.port() == PORT).then(|| self.learn(message))
-    }
-
-    fn learn(&mut self, message: Message<'_>) {
-        if self.questions.is_empty() {
-            return;
-        }
-        for entry in message.entries() {
-            let Entry::Record { section: Section::Answer | Section::Additional, name, kind, ttl, data } =
-                entry
-            else {
-                continue;
-            };
-            // TTL 0 is a goodbye (RFC 6762 §10.1).
-            let Some(ip) = wire::address(kind, data).filter(|ip| ttl > 0 && is_unicast(*ip)) else {
-                continue;
-            };
-            if let Some(at) = self.questions.iter().position(|question| name.is(&question.host)) {
-                self.end(at, Some(ip));
-            }
-        }
     }
 
     /// Writes a message: over which link, to whom (`None`: the group), how long.

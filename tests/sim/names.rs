@@ -37,7 +37,7 @@ fn drain(agent: &mut Agent) -> Vec<String> {
             Output::Publish { name, address } => outputs.push(format!("publish {name} {address}")),
             Output::Withdraw { name } => outputs.push(format!("withdraw {name}")),
             Output::Resolve(resolve) => {
-                outputs.push(format!("resolve {} {}", resolve.request.0, resolve.name))
+                outputs.push(format!("resolve {} {}", resolve.request.0, resolve.name));
             }
             _ => {}
         }
