@@ -26,7 +26,7 @@ pub(super) struct Question {
 }
 
 impl Mdns {
-    /// Asks for a name; the end comes as [`Output::Resolved`]. A name that is already asked for is not asked twice,
+    /// Asks for a name; the end comes as [`Output::Resolved`](super::Output::Resolved). A name that is already asked for is not asked twice,
     /// one that this machine has published needs no question.
     ///
     /// # Errors
