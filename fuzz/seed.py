@@ -100,6 +100,22 @@ def candidates():
     return {name: text.encode() for name, text in lines.items()}
 
 
+def sdp():
+    """The descriptions that the tests read, and some that are wrong in one thing."""
+    fixtures = pathlib.Path(__file__).parent.parent / "tests" / "sdp" / "fixtures"
+    seeds = {path.name: path.read_bytes().replace(b"\n", b"\r\n") for path in sorted(fixtures.iterdir())}
+    head = b"m=audio 9 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n"
+    credentials = b"a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\n"
+    seeds |= {
+        "attribute": b"a=remote-candidates:1 192.0.2.3 45664 2 192.0.2.3 45665",
+        "half-credentials": head + b"a=ice-ufrag:8hhY\r\n",
+        "mismatch": head.replace(b"0.0.0.0", b"192.0.2.9") + credentials,
+        "rtcp": head + credentials + b"a=rtcp:5 IN IP6 ::\r\na=rtcp-mux\r\na=ice-pacing:9999999999\r\n",
+        "removed": head.replace(b" 9 ", b" 0 ") + credentials,
+    }
+    return seeds
+
+
 def write(target, seeds):
     directory = CORPUS / target
     directory.mkdir(parents=True, exist_ok=True)
@@ -111,3 +127,4 @@ if __name__ == "__main__":
     write("stun", stun())
     write("stun_differential", stun())
     write("candidate", candidates())
+    write("sdp", sdp())

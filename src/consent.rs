@@ -13,6 +13,8 @@ pub const EXPIRY: Duration = Duration::from_secs(30);
 pub const KEEPALIVE: Duration = Duration::from_secs(15);
 /// The basic period of requests in milliseconds; each interval is 0.8 to 1.2 of it, drawn anew (RFC 7675 §5.1).
 const PERIOD_MS: u64 = 5_000;
+/// Whoever asks is heard at least so often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(14);
 /// More requests than fit into the expiry are never open.
 const MAX_OPEN: usize = 8;
 
@@ -32,12 +34,41 @@ pub struct Consent {
     expires: Instant,
     /// Requests without an answer; any of them counts when it comes.
     open: VecDeque<(TransactionId, Instant)>,
+    /// Requests since the last answer.
+    unanswered: u32,
+    /// The last check or consent request of the peer on this pair.
+    heard: Option<Instant>,
+    revoked: bool,
+}
+
+/// How consent was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// The peer said 403 (RFC 7675 §5.2).
+    Revoked,
+    /// Nothing came back, and nothing of the peer either.
+    Silent {
+        /// Requests since the last answer.
+        unanswered: u32,
+    },
+    /// The peer's requests went on to arrive: only the way there is broken.
+    OneWay {
+        /// Requests since the last answer.
+        unanswered: u32,
+    },
 }
 
 impl Consent {
     /// Consent begins with the answer to a check of ours at `answered`, not with a check of the peer.
     pub fn new(now: Instant, answered: Instant, rng: &mut Rng) -> Self {
-        Self { next: now + interval(rng), expires: answered + EXPIRY, open: VecDeque::new() }
+        Self {
+            next: now + interval(rng),
+            expires: answered + EXPIRY,
+            open: VecDeque::new(),
+            unanswered: 0,
+            heard: None,
+            revoked: false,
+        }
     }
 
     /// When [`Self::poll_due`] has something.
@@ -60,6 +91,7 @@ impl Consent {
             self.open.pop_front();
         }
         self.open.push_back((id, now));
+        self.unanswered += 1;
         Some(Due::Request(id))
     }
 
@@ -73,6 +105,7 @@ impl Consent {
         let at = self.open.iter().position(|(open, _)| *open == id)?;
         let (_, sent) = self.open.remove(at)?;
         self.expires = now + EXPIRY;
+        self.unanswered = 0;
         Some(now.saturating_duration_since(sent))
     }
 
@@ -80,6 +113,24 @@ impl Consent {
     pub fn revoke(&mut self, now: Instant) {
         self.open.clear();
         self.expires = now;
+        self.revoked = true;
+    }
+
+    /// A check or a consent request of the peer arrived on this pair: no consent, but a sign of life.
+    pub fn hear(&mut self, now: Instant) {
+        self.heard = Some(now);
+    }
+
+    /// How it was lost, once [`Due::Expired`] was said at `now`.
+    pub fn loss(&self, now: Instant) -> Loss {
+        let unanswered = self.unanswered;
+        // Two periods at their longest and a round trip: a peer that still asks was heard by then.
+        let recent = |heard| now.saturating_duration_since(heard) < SIGN_OF_LIFE;
+        match self.heard {
+            _ if self.revoked => Loss::Revoked,
+            Some(heard) if recent(heard) => Loss::OneWay { unanswered },
+            _ => Loss::Silent { unanswered },
+        }
     }
 }
 

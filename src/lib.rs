@@ -53,6 +53,7 @@
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
+//! | [`sdp`] | session descriptions, their fragments, candidates of browsers | 8839, 8838 |
 //! | `net` | the tokio driver | |
 //! | `sim` | networks and NATs on a virtual clock | 4787 |
 //!
@@ -76,6 +77,7 @@ pub mod mdns;
 #[cfg(feature = "tokio")]
 pub mod net;
 pub mod rng;
+pub mod sdp;
 pub mod server;
 pub mod signal;
 #[cfg(feature = "sim")]

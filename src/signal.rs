@@ -135,7 +135,7 @@ impl FromStr for Signal {
 }
 
 /// The largest pacing that the grammar allows, in milliseconds: `1*10DIGIT` (RFC 8839 §5.5).
-const MAX_PACING: u64 = 9_999_999_999;
+pub(crate) const MAX_PACING: u64 = 9_999_999_999;
 
 fn wrong(field: &'static str, error: &CredentialsError) -> ParseError {
     ParseError::new(field, error.to_string())
@@ -143,7 +143,7 @@ fn wrong(field: &'static str, error: &CredentialsError) -> ParseError {
 
 /// An option that survives the comma-separated list; RFC 8839 §5.6 allows `ice-char`s only, old agents have
 /// `google-ice`.
-fn is_option(option: &str) -> bool {
+pub(crate) fn is_option(option: &str) -> bool {
     !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 

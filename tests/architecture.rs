@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// The rows of the layer picture from the bottom up: a module uses itself and the rows below its own.
 const ROWS: [&[&str]; 5] = [
-    &["candidate", "credentials", "error", "io", "rng", "signal", "stats", "time", "trace"],
+    &["candidate", "credentials", "error", "io", "rng", "sdp", "signal", "stats", "time", "trace"],
     &["stun", "tcp"],
     &["checks", "consent", "gather", "turn"],
     &["agent", "discovery", "mdns", "mux", "portmap", "server"],

@@ -1,10 +1,14 @@
 //! The body of the fuzz target `agent_ops`: one agent, and everything around it played by the input.
 //!
 //! The input is a program of single bytes. It moves time, adds and removes sockets, signals, and plays the peer, who
-//! knows the agent's credentials, and the STUN and TURN servers, who know its requests. So it reaches what lies behind
-//! authentication, and not only the door. After each step the invariants of [`Session::drain`] must hold.
+//! knows the agent's credentials, and the STUN and TURN servers, who know its requests: also those that pass through a
+//! relay. So it reaches what lies behind authentication, and not only the door. After each step the invariants of
+//! [`Session::drain`] and [`Promises`] must hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod peer;
+mod promises;
+
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -13,23 +17,25 @@ use floe::candidate::{Address, Candidate, CandidateType, Foundation};
 use floe::credentials::Credentials;
 use floe::io::{ComponentId, Datagram, Socket, SocketId};
 use floe::signal::{Signal, What};
-use floe::stun::attributes::PasswordAlgorithms;
-use floe::stun::auth::{Integrity, PasswordAlgorithm};
-use floe::stun::nonce::SecurityFeatures;
 use floe::stun::wire::attr;
 use floe::stun::{Class, Key, Message, Method, TransactionId, Writer};
+use floe::trace::{JsonLines, Ladder};
 use floe::turn::TurnServer;
 use floe::{Agent, Config, Event, Input, Output, Path, Received, Role, State};
 
-const PEER_UFRAG: &str = "peer";
-const PEER_PWD: &str = "peerPasswordOf22Chars0";
-const USER: &str = "user";
-const PASSWORD: &str = "password";
-const REALM: &str = "realm";
+use peer::{
+    Fault, PASSWORD, PEER_PWD, PEER_UFRAG, Question, USER, check, crowd, own, peer, stun_server, turn_server,
+};
+use promises::{Leg, Promises};
+
 /// More outputs than this after one input are a loop.
 const MAX_OUTPUTS: usize = 2000;
 /// Longer programs add nothing.
 const MAX_STEPS: usize = 400;
+/// A program that has made the agent send so much is over: others are tried in its time.
+const MAX_SENT: usize = 1000;
+/// So many of the latest requests may be answered.
+const MAX_ASKED: usize = 16;
 
 /// The program.
 struct Program<'a>(std::slice::Iter<'a, u8>);
@@ -45,58 +51,31 @@ impl Program<'_> {
     }
 }
 
-fn addr(text: &str) -> SocketAddr {
-    text.parse().expect(text)
-}
-
-/// Addresses of the agent's own sockets.
-fn own(number: u8) -> SocketAddr {
-    addr(
-        [
-            "10.0.0.2:5000",
-            "10.0.1.2:5000",
-            "[2001:db8::2]:5000",
-            "127.0.0.1:5000",
-            "[fe80::2%3]:5000",
-            "10.0.0.2:5001",
-        ][usize::from(number) % 6],
-    )
-}
-
-/// Addresses that candidates, checks and data of the peer come from.
-fn peer(number: u8) -> SocketAddr {
-    let number = number % 24;
-    match number {
-        0..=9 => SocketAddr::from(([192, 0, 2, 10], 5000 + u16::from(number))),
-        10..=15 => SocketAddr::from(([198, 51, 100, number], 6000)),
-        16..=19 => SocketAddr::from(([0x2001, 0xdb8, 0, 1, 0, 0, 0, u16::from(number)], 6000)),
-        20 => addr("127.0.0.1:7000"),
-        21 => addr("[fe80::9%3]:7000"),
-        // Also the servers': the peer may say that it is anywhere.
-        22 => stun_server(),
-        _ => turn_server(false),
-    }
-}
-
-fn stun_server() -> SocketAddr {
-    addr("203.0.113.1:3478")
-}
-
-fn turn_server(v6: bool) -> SocketAddr {
-    addr(if v6 { "[2001:db8::53]:3478" } else { "203.0.113.2:3478" })
-}
-
 /// A request of the agent that the program may answer.
 #[derive(Clone)]
 struct Asked {
     socket: SocketId,
     local: SocketAddr,
     destination: SocketAddr,
+    /// The peer, if it went through the relay at `destination`.
+    relayed: Option<SocketAddr>,
     raw: Vec<u8>,
+    answered: bool,
+}
+
+impl Asked {
+    fn leg(&self) -> Leg {
+        (self.socket, self.local.ip(), self.destination)
+    }
+
+    fn to(&self) -> SocketAddr {
+        self.relayed.unwrap_or(self.destination)
+    }
 }
 
 struct Session {
     agent: Agent,
+    began: Instant,
     now: Instant,
     /// The key of the agent's pwd by stream, and its ufrag.
     own: BTreeMap<u16, (String, Key)>,
@@ -104,13 +83,11 @@ struct Session {
     sockets: BTreeMap<(u32, IpAddr), (SocketAddr, ComponentId)>,
     /// The latest requests.
     asked: Vec<Asked>,
-    /// Where the agent may send: servers, candidates, sources of checks that the peer's key vouched for.
-    allowed: BTreeSet<SocketAddr>,
-    /// Answers that requests without a key have earned.
-    owed: usize,
-    path: Option<Path>,
+    promises: Promises,
+    paths: BTreeMap<ComponentId, Path>,
     state: State,
-    relayed: bool,
+    data: u64,
+    sent: usize,
 }
 
 /// Runs the program in `data`.
@@ -119,20 +96,24 @@ pub fn agent_ops(data: &[u8]) {
     let mut session = Session::new(&mut program);
     session.drain();
     for _ in 0..MAX_STEPS {
-        if program.0.len() == 0 {
+        if program.0.len() == 0 || session.sent > MAX_SENT {
             break;
         }
         session.step(&mut program);
         session.drain();
     }
-    // Whatever happened: an agent that is let alone comes to rest, or to its regular work.
-    session.settle();
+    // Whatever happened: an agent that is let alone comes to rest, or to its regular work. This takes most of the time,
+    // so that one program in four shows it.
+    if data.len().is_multiple_of(4) {
+        session.settle();
+    }
 }
 
 impl Session {
     fn new(program: &mut Program<'_>) -> Self {
         let flags = program.byte();
         let role = if flags & 1 == 0 { Role::Controlling } else { Role::Controlled };
+        let mut ta = Duration::from_millis(50);
         let mut config = Config::new(role, [flags; 32]).trace(64);
         config = config.nomination(
             program.pick(&[Nomination::First, Nomination::Best { settle: Duration::from_millis(100) }]),
@@ -141,7 +122,9 @@ impl Session {
             config = config.stun_server(stun_server());
         }
         if flags & 4 != 0 {
-            config = config.turn_server(TurnServer::new(turn_server(false), USER, PASSWORD));
+            let mut server = TurnServer::new(turn_server(false), USER, PASSWORD);
+            server.software = (flags & 64 != 0).then(|| "floe".into());
+            config = config.turn_server(server);
         }
         if flags & 8 != 0 {
             config = config.turn_server(TurnServer::new(turn_server(true), USER, PASSWORD));
@@ -153,23 +136,26 @@ impl Session {
             config = config.components(&[2, 1]);
         }
         if flags & 64 != 0 {
-            config = config.pacing(Duration::from_millis(5));
+            ta = Duration::from_millis(5);
+            config = config.pacing(ta);
         }
         if flags & 128 != 0 {
             config = config.unauthenticated(Answer::Silent);
         }
         let now = start();
+        let servers = [stun_server(), turn_server(false), turn_server(true)];
         Self {
             agent: Agent::new(config, now),
+            began: now,
             now,
             own: BTreeMap::new(),
             sockets: BTreeMap::new(),
             asked: Vec::new(),
-            allowed: BTreeSet::from([stun_server(), turn_server(false), turn_server(true)]),
-            owed: 0,
-            path: None,
+            promises: Promises::new(ta, flags & 128 != 0, &servers),
+            paths: BTreeMap::new(),
             state: State::New,
-            relayed: false,
+            data: 0,
+            sent: 0,
         }
     }
 
@@ -183,6 +169,7 @@ impl Session {
             5 => {
                 let id = u32::from(program.byte() % 8);
                 self.sockets.retain(|(socket, _), _| *socket != id);
+                self.promises.socket_gone(SocketId(id));
                 self.agent.remove_socket(self.now, SocketId(id));
             }
             6 => self.signal_credentials(program),
@@ -251,57 +238,77 @@ impl Session {
             CandidateType::Relayed,
             CandidateType::PeerReflexive,
         ]);
+        let priority = program.byte();
+        self.candidate(flags, addr, kind, priority);
+    }
+
+    fn candidate(&mut self, flags: u8, addr: SocketAddr, kind: CandidateType, priority: u8) {
         let foundation = Foundation::from_number(u32::from(flags & 3));
         let component = 1 + u16::from(flags >> 4 & 1);
-        let priority = 1 + (u32::from(program.byte()) << 20);
+        let priority = 1 + (u32::from(priority) << 20);
         let candidate = Candidate::udp(foundation, component, priority, addr, kind, None);
         let mut signal = Signal::new(u16::from(flags >> 6), What::Candidate(candidate));
         signal.ufrag = (flags & 4 != 0).then(|| "peer".parse().expect("a ufrag"));
-        self.allowed.insert(unscoped(addr));
-        let _ = self.agent.handle_signal(self.now, signal);
+        if self.agent.handle_signal(self.now, signal).is_ok() {
+            self.promises.allow(addr);
+        }
+    }
+
+    /// Many candidates at once, or checks from many addresses: more than any limit allows, if they go on.
+    fn crowd(&mut self, program: &mut Program<'_>) {
+        let (flags, first, count) = (program.byte(), program.byte(), program.byte() % 48);
+        let place = self.socket(program);
+        for number in 0..count {
+            let from = crowd(first.wrapping_add(number));
+            match place {
+                Some((socket, local, component)) if flags & 8 != 0 => {
+                    // All of a kind, or all kinds.
+                    let (flags, fault) = match flags & 4 {
+                        0 => (flags, Fault(flags & 0x70)),
+                        _ => (first ^ number, Fault(first.wrapping_mul(number | 1))),
+                    };
+                    self.peer_checks((socket, local, component), from, flags, &fault);
+                }
+                _ => self.candidate(flags, from, CandidateType::Host, number),
+            }
+            self.drain();
+        }
     }
 
     /// A check of the peer on one of the sockets, good in all or bad in one thing.
     fn check(&mut self, program: &mut Program<'_>) {
-        let Some((socket, local, component)) = self.socket(program) else { return };
-        let (source, flags, bad) = (peer(program.byte()), program.byte(), program.byte());
-        let Some(raw) = self.written_check(component, flags, bad) else { return };
-        if bad % 8 != 1 && bad % 8 != 2 && bad % 8 != 3 {
-            self.allowed.insert(unscoped(source));
-        } else {
-            self.owed += 1;
-        }
+        let Some(place) = self.socket(program) else { return };
+        let (source, flags, fault) = (peer(program.byte()), program.byte(), Fault(program.byte()));
+        self.peer_checks(place, source, flags, &fault);
+    }
+
+    fn peer_checks(
+        &mut self,
+        (socket, local, component): (SocketId, SocketAddr, ComponentId),
+        source: SocketAddr,
+        flags: u8,
+        fault: &Fault,
+    ) {
+        let Some(raw) = self.written_check(component, source, flags, fault) else { return };
         self.deliver(socket, local, source, &raw);
     }
 
-    fn written_check(&self, component: ComponentId, flags: u8, bad: u8) -> Option<Vec<u8>> {
+    fn written_check(
+        &mut self,
+        component: ComponentId,
+        source: SocketAddr,
+        flags: u8,
+        fault: &Fault,
+    ) -> Option<Vec<u8>> {
         let (ufrag, key) = self.own.get(&component.stream)?;
-        let mut buf = [0; 1280];
-        let mut writer = Writer::new(&mut buf, Class::Request, Method::BINDING, TransactionId([flags; 12]));
-        let ufrag = if bad % 8 == 1 { "nobody" } else { ufrag };
-        writer.put_username(&format!("{ufrag}:{PEER_UFRAG}"));
-        if bad % 8 != 4 {
-            writer.put_u32(attr::PRIORITY, u32::from_be_bytes([bad & 0x7F, flags, 1, 255]));
+        let raw = check(ufrag, key, flags, fault);
+        if fault.is_authentic() {
+            self.promises.allow(source);
         }
-        let role = if flags & 1 == 0 { attr::ICE_CONTROLLING } else { attr::ICE_CONTROLLED };
-        writer.put_u64(role, u64::MAX / 255 * u64::from(bad));
-        if flags & 2 != 0 {
-            writer.put(attr::USE_CANDIDATE, &[]);
+        if fault.is_good() {
+            self.promises.vouch(source);
         }
-        if bad % 8 == 5 {
-            writer.put(0x7001, &[1, 2, 3]);
-        }
-        let wrong = Key::short_term("wrong");
-        match bad % 8 {
-            2 => writer.integrity(&wrong, Integrity::Sha1),
-            3 => &mut writer,
-            6 => writer.integrity(key, Integrity::Sha256),
-            _ => writer.integrity(key, Integrity::Sha1),
-        };
-        if bad % 8 != 7 {
-            writer.fingerprint();
-        }
-        Some(writer.finish().ok()?.to_vec())
+        Some(raw)
     }
 
     fn socket(&self, program: &mut Program<'_>) -> Option<(SocketId, SocketAddr, ComponentId)> {
@@ -319,43 +326,97 @@ impl Session {
         let asked = self.asked[self.asked.len() - 1 - back].clone();
         let (how, value) = (program.byte(), program.byte());
         let Ok(request) = Message::parse(&asked.raw) else { return };
-        let Some(raw) = answer_to(&request, &asked, how, value) else { return };
+        let question = Question { request, local: asked.local, to: asked.to() };
+        let Some(raw) = question.answer(how, value) else { return };
         let source = if how & 0xC0 == 0xC0 { peer(value) } else { asked.destination };
-        self.relayed |= request.method() == Method::ALLOCATE && raw[0] == 0x01;
-        self.deliver(asked.socket, asked.local, source, &raw);
+        self.deliver_answer(&asked, source, &raw);
+    }
+
+    fn deliver_answer(&mut self, asked: &Asked, source: SocketAddr, raw: &[u8]) {
+        let (Ok(request), Ok(answer)) = (Message::parse(&asked.raw), Message::parse(raw)) else { return };
+        if answer.class() == Class::Success {
+            self.promises.agreed(asked.leg(), &request);
+            if answer.has_integrity() {
+                self.promises.vouch(asked.to());
+            }
+        }
+        match asked.relayed {
+            Some(peer) if source == asked.destination => {
+                let channel = self.promises.channel(asked.leg(), peer);
+                let framed = relayed(channel, Some(peer), Some(raw), asked.raw[19]);
+                self.deliver(asked.socket, asked.local, source, &framed);
+            }
+            _ => self.deliver(asked.socket, asked.local, source, raw),
+        }
+    }
+
+    /// For some time the network works: every request of the agent is answered well, but for those of one kind.
+    fn work(&mut self, program: &mut Program<'_>) {
+        let (how, odd) = (program.byte(), program.byte());
+        let kind =
+            [None, None, Some(Method::ALLOCATE), Some(Method::REFRESH), Some(Method::CREATE_PERMISSION)]
+                .into_iter()
+                .chain([Some(Method::CHANNEL_BIND), Some(Method::BINDING)])
+                .nth(usize::from(odd % 7))
+                .flatten();
+        let mut odd = kind.map(|method| (method, program.byte(), program.byte(), odd & 128 != 0));
+        for _ in 0..1_u32 << (how & 7) {
+            self.next_wake();
+            self.drain();
+            while let Some(asked) = self.asked.iter_mut().find(|asked| !asked.answered) {
+                asked.answered = true;
+                let asked = asked.clone();
+                let Ok(request) = Message::parse(&asked.raw) else { continue };
+                // Servers always answer; the peer at all of its addresses, at every other one, or through relays only.
+                let is_check = request.username().is_some() && request.method() == Method::BINDING;
+                let deaf = match how >> 6 {
+                    0 | 1 => false,
+                    2 => asked.to().port() % 2 == 0,
+                    _ => asked.relayed.is_none(),
+                };
+                if is_check && deaf {
+                    continue;
+                }
+                let question = Question { request, local: asked.local, to: asked.to() };
+                let is_known = !question.lacks_credentials();
+                let (how, value) = match odd {
+                    Some((method, 0xFF, ..)) if method == request.method() => continue,
+                    Some((method, how, value, always)) if method == request.method() && is_known => {
+                        odd = odd.filter(|_| always);
+                        (how, value)
+                    }
+                    _ => question.good_answer(how),
+                };
+                if let Some(raw) = question.answer(how, value) {
+                    self.deliver_answer(&asked, asked.destination, &raw);
+                    self.drain();
+                }
+            }
+        }
     }
 
     /// A datagram of the TURN server: data or a check that came to the relayed address.
     fn through_the_relay(&mut self, program: &mut Program<'_>) {
         let Some((socket, local, component)) = self.socket(program) else { return };
         let (from, flags, bad) = (peer(program.byte()), program.byte(), program.byte());
+        let server = turn_server(local.is_ipv6());
+        let number = 0x4000 + u16::from(flags >> 6);
+        let channel = (flags & 4 != 0).then_some(number);
+        let from =
+            channel.and_then(|_| self.promises.peer((socket, local.ip(), server), number)).unwrap_or(from);
         let inner = match bad & 0x30 {
             0x30 => vec![200, flags, bad],
-            _ => self.written_check(component, flags, bad).unwrap_or_default(),
+            _ => self.written_check(component, from, flags, &Fault(bad)).unwrap_or_default(),
         };
-        let mut buf = [0; 1500];
-        let server = turn_server(local.is_ipv6());
-        if flags & 4 != 0 {
-            let number = 0x4000 + u16::from(flags >> 6);
-            let length = if flags & 8 == 0 { inner.len() } else { inner.len() + 9 };
-            let mut raw = number.to_be_bytes().to_vec();
-            raw.extend((length as u16).to_be_bytes());
-            raw.extend(&inner);
-            self.deliver(socket, local, server, &raw);
-            return;
+        let mut raw = relayed(
+            channel,
+            Some(from).filter(|_| flags & 16 == 0),
+            Some(&inner[..]).filter(|_| flags & 32 == 0),
+            flags,
+        );
+        if channel.is_some() && flags & 8 != 0 {
+            raw.pop();
         }
-        let mut writer = Writer::new(&mut buf, Class::Indication, Method::DATA, TransactionId([flags; 12]));
-        if flags & 16 == 0 {
-            writer.put_xor_address(attr::XOR_PEER_ADDRESS, from);
-        }
-        if flags & 32 == 0 {
-            writer.put(attr::DATA, &inner);
-        }
-        let Ok(raw) = writer.finish() else { return };
-        // Whoever the relay let through has a permission; what it says still needs the key.
-        self.allowed.insert(unscoped(from));
-        self.owed += 1;
-        let raw = raw.to_vec();
         self.deliver(socket, local, server, &raw);
     }
 
@@ -364,7 +425,6 @@ impl Session {
         let source = peer(program.byte());
         let length = usize::from(program.byte());
         let raw: Vec<u8> = program.0.by_ref().take(length).copied().collect();
-        self.owed += 1;
         self.deliver(socket, local, source, &raw);
     }
 
@@ -372,13 +432,23 @@ impl Session {
         match program.byte() {
             0..=9 => self.agent.close(self.now),
             10..=99 => {
-                if let Some(path) = self.path {
+                if let Some(path) = self.paths.values().next() {
                     let mut buf = [0; 200];
                     let transmit = path.wrap(&mut buf, usize::from(program.byte() % 100));
                     assert!(transmit.payload.len() <= 200);
                 }
             }
-            100..=140 => {
+            100..=159 => self.work(program),
+            160..=199 => self.crowd(program),
+            200..=209 => {
+                let trace = self.agent.trace();
+                let lines = JsonLines::new(self.began, "agent", trace).to_string();
+                let ladder = Ladder::new(self.began, ("agent", trace), ("agent", trace)).to_string();
+                assert!(lines.lines().count() <= 64 && !ladder.is_empty());
+                let shown = format!("{:?}", self.agent);
+                assert!([PASSWORD, PEER_PWD].iter().all(|secret| !shown.contains(secret)), "{shown}");
+            }
+            210..=224 => {
                 let host = format!("n{}.local", program.byte()).into();
                 let mut candidate = Candidate::udp(
                     Foundation::from_number(1),
@@ -391,17 +461,18 @@ impl Session {
                 candidate.address = Address::Name { host, port: peer(program.byte()).port() };
                 let _ = self.agent.handle_signal(self.now, Signal::new(0, What::Candidate(candidate)));
             }
-            141..=200 => {
+            225..=239 => {
                 let (request, found) = (ResolveId(u32::from(program.byte() % 32)), peer(program.byte()));
                 let address = (request.0 % 4 != 3).then_some(found.ip());
                 // Whatever the port of the name is: any of those that the peer has.
-                let places = (0..=u8::MAX).map(|n| unscoped(SocketAddr::new(found.ip(), peer(n).port())));
-                self.allowed.extend(places);
+                for n in 0..=u8::MAX {
+                    self.promises.allow(SocketAddr::new(found.ip(), peer(n).port()));
+                }
                 let _ = self.agent.handle_input(self.now, Input::Resolved { request, address });
             }
             _ => {
                 // A socket that nobody gave to the agent.
-                let at = addr("10.9.9.9:9");
+                let at = SocketAddr::from(([10, 9, 9, 9], 9));
                 let datagram =
                     Datagram { socket: SocketId(99), local: at.ip(), source: at, ecn: None, payload: &[1] };
                 assert_eq!(self.agent.handle_input(self.now, Input::Datagram(datagram)), Received::Unclaimed);
@@ -410,11 +481,14 @@ impl Session {
     }
 
     fn deliver(&mut self, socket: SocketId, local: SocketAddr, source: SocketAddr, raw: &[u8]) {
+        let bare = self.promises.received((socket, local.ip(), source), raw);
         let datagram = Datagram { socket, local: local.ip(), source, ecn: None, payload: raw };
         if let Received::Data { payload, .. } = self.agent.handle_input(self.now, Input::Datagram(datagram)) {
             assert!(payload.len() <= raw.len(), "data that was not received");
             let over = matches!(self.state, State::Failed | State::Closed);
             assert!(!over, "data after the end");
+            self.promises.data(source, &bare);
+            self.data += 1;
         }
     }
 
@@ -425,41 +499,44 @@ impl Session {
             assert!(count < MAX_OUTPUTS, "an endless row of outputs");
             match self.agent.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
-                    let (local, raw) = (transmit.local, transmit.payload.to_vec());
-                    let (socket, destination) = (transmit.socket, transmit.destination);
-                    let (known, _) =
-                        self.sockets.get(&(socket.0, local)).expect("sends from a socket it has");
-                    let known = *known;
-                    self.may_send(destination, &raw);
-                    if Message::parse(&raw).is_ok_and(|message| message.class() == Class::Request) {
-                        self.asked.push(Asked { socket, local: known, destination, raw });
-                        if self.asked.len() > 16 {
-                            self.asked.remove(0);
-                        }
-                    }
+                    let at = (transmit.socket, transmit.local, transmit.destination);
+                    let raw = transmit.payload.to_vec();
+                    self.sent(at, &raw);
                 }
                 Output::Event(event) => self.note(event),
                 Output::Wait(_) => break,
                 _ => {}
             }
         }
-        assert!(!matches!(self.agent.state(), State::Failed | State::Closed) || self.path.is_none());
-        if let Some(path) = self.path {
-            assert!(self.agent.may_send(&path), "a path that was announced is usable until another one is");
+        self.promises.drained();
+        assert_eq!(self.agent.state(), self.state, "not announced");
+        assert_eq!(self.agent.stats().packets_received, self.data);
+        assert!(!matches!(self.state, State::Failed | State::Closed) || self.paths.is_empty());
+        for (component, path) in &self.paths {
+            assert_eq!(self.agent.path(*component), Some(*path), "not announced");
+            assert!(self.agent.may_send(path), "a path that was announced is usable until another one is");
         }
-        self.owed = 0;
     }
 
-    /// RFC 8445 §7.2, §19.5: nothing goes to an address that neither signaling nor the peer's key vouches for, but
-    /// for one short answer to each request.
-    fn may_send(&mut self, destination: SocketAddr, raw: &[u8]) {
-        if self.allowed.contains(&unscoped(destination)) {
-            return;
+    fn sent(&mut self, leg: Leg, raw: &[u8]) {
+        let (socket, local, destination) = leg;
+        let (known, _) = *self.sockets.get(&(socket.0, local)).expect("sends from a socket it has");
+        let mut paths = self.paths.values();
+        let on_path = paths.any(|path| (path.socket(), path.destination()) == (socket, destination));
+        self.sent += 1;
+        let bare = self.promises.sent(self.now, leg, raw, on_path);
+        let Ok(message) = Message::parse(bare.raw) else { return };
+        if matches!(self.state, State::Failed | State::Closed) {
+            // RFC 8656 §8: an agent that is over only gives its allocations back.
+            assert_eq!((message.class(), message.method()), (Class::Request, Method::REFRESH));
         }
-        let message = Message::parse(raw).expect("only STUN goes to strangers");
-        assert_eq!(message.class(), Class::Error, "to {destination}");
-        assert!(self.owed > 0, "an answer that nobody asked for, to {destination}");
-        self.owed -= 1;
+        if message.class() == Class::Request {
+            let (relayed, raw) = (bare.relayed, bare.raw.to_vec());
+            self.asked.push(Asked { socket, local: known, destination, relayed, raw, answered: false });
+            if self.asked.len() > MAX_ASKED {
+                self.asked.remove(0);
+            }
+        }
     }
 
     fn note(&mut self, event: Event) {
@@ -468,9 +545,12 @@ impl Session {
                 let key = Key::short_term(credentials.pwd.as_str());
                 self.own.insert(stream, (credentials.ufrag.to_string(), key));
             }
-            Event::Path { component, path } if component == ComponentId::FIRST => {
-                assert_ne!(self.path, path, "announced twice");
-                self.path = path;
+            Event::Path { component, path } => {
+                let known = match path {
+                    Some(path) => self.paths.insert(component, path),
+                    None => self.paths.remove(&component),
+                };
+                assert_ne!(known, path, "announced twice");
             }
             Event::State(state) => {
                 assert_ne!(self.state, state, "announced twice");
@@ -504,77 +584,24 @@ impl Session {
     }
 }
 
-/// What the peer or a server answers: `how` chooses, and one in some is wrong.
-fn answer_to(request: &Message<'_>, asked: &Asked, how: u8, value: u8) -> Option<Vec<u8>> {
-    let mut buf = [0; 1280];
-    let (method, id) = (request.method(), request.transaction_id());
-    let is_turn = [turn_server(false), turn_server(true)].contains(&asked.destination);
-    let code =
-        [0, 0, 0, 0, 401, 438, 487, 403, 400, 437, 486, 300, 500, 420, 441, 508][usize::from(how & 15)];
-    let mut writer = match code {
-        0 => Writer::new(&mut buf, Class::Success, method, id),
-        code => Writer::error(&mut buf, method, id, code),
-    };
-    let algorithms = PasswordAlgorithms::offer(&[PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5]);
-    let features = SecurityFeatures { password_algorithms: how & 16 != 0, username_anonymity: how & 32 != 0 };
-    if code == 401 || code == 438 {
-        writer.put_realm(REALM).put_nonce(&format!("{features}{value}"));
-        if features.password_algorithms {
-            writer.put_password_algorithms(&algorithms);
-        }
-        return Some(writer.fingerprint_and_finish()?.to_vec());
+/// What a TURN server makes of a payload: ChannelData, or a Data indication, perhaps without peer or data.
+fn relayed(channel: Option<u16>, peer: Option<SocketAddr>, payload: Option<&[u8]>, id: u8) -> Vec<u8> {
+    if let Some(number) = channel {
+        let payload = payload.unwrap_or_default();
+        let mut raw = number.to_be_bytes().to_vec();
+        raw.extend((payload.len() as u16).to_be_bytes());
+        raw.extend(payload);
+        return raw;
     }
-    let mapped = if value & 1 == 0 { asked.local } else { peer(value) };
-    if value & 0x30 != 0x30 {
-        writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, mapped);
+    let mut buf = [0; 1500];
+    let mut writer = Writer::new(&mut buf, Class::Indication, Method::DATA, TransactionId([id; 12]));
+    if let Some(peer) = peer {
+        writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer);
     }
-    if method == Method::ALLOCATE && code == 0 {
-        let relayed = if asked.destination.is_ipv6() { "[2001:db8::53]:50000" } else { "203.0.113.2:50000" };
-        let mut relayed = addr(relayed);
-        relayed.set_port(50_000 + asked.local.port() % 7 + u16::from(value & 7));
-        writer.put_xor_address(attr::XOR_RELAYED_ADDRESS, relayed);
+    if let Some(payload) = payload {
+        writer.put(attr::DATA, payload);
     }
-    if [Method::ALLOCATE, Method::REFRESH].contains(&method) && code == 0 {
-        writer.put_lifetime(Duration::from_secs(u64::from(value) * 10));
-    }
-    let sha256 =
-        is_turn && request.plain().attributes().password_algorithm() == Some(PasswordAlgorithm::Sha256);
-    let (algorithm, integrity) = if sha256 {
-        (PasswordAlgorithm::Sha256, Integrity::Sha256)
-    } else {
-        (PasswordAlgorithm::Md5, Integrity::Sha1)
-    };
-    let plain = !is_turn && method == Method::BINDING && request.username().is_none();
-    if !plain {
-        let key = if is_turn && method != Method::BINDING {
-            Key::long_term(algorithm, USER, REALM, PASSWORD)
-        } else {
-            Key::short_term(PEER_PWD)
-        };
-        if value & 0x0F != 0x0F {
-            writer.integrity(&key, integrity);
-        }
-    }
-    Some(writer.fingerprint_and_finish()?.to_vec())
-}
-
-/// The end of every message of the program.
-trait Finish<'b> {
-    fn fingerprint_and_finish(self) -> Option<&'b [u8]>;
-}
-
-impl<'b> Finish<'b> for Writer<'b> {
-    fn fingerprint_and_finish(mut self) -> Option<&'b [u8]> {
-        self.fingerprint();
-        self.finish().ok()
-    }
-}
-
-fn unscoped(mut addr: SocketAddr) -> SocketAddr {
-    if let SocketAddr::V6(v6) = &mut addr {
-        v6.set_scope_id(0);
-    }
-    addr
+    writer.finish().expect("room for it").to_vec()
 }
 
 /// Only differences are used.

@@ -3,17 +3,19 @@
 //!
 //! The input is a program of single bytes. Its clients know a password and echo the nonce they were given, so that the
 //! program reaches allocations, permissions and channels. After each step the server must keep what [`Session::drain`]
-//! and [`Session::forward`] hold it to.
+//! and [`Session::forward`] hold it to: they know from its answers who may reach whom, and until when.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use floe::io::{Datagram, SocketId};
-use floe::server::{Config, Input, Output, Received, Server};
+use floe::server::{Config, Forward, Input, OpenId, Output, PeerRules, Received, Server};
 use floe::stun::auth::{Integrity, PasswordAlgorithm, userhash};
+use floe::stun::codec::EvenPort;
 use floe::stun::wire::attr;
 use floe::stun::{Class, Family, Key, Message, Method, TransactionId, Writer};
+use floe::turn::data::Framing;
 
 const REALM: &str = "realm";
 /// Name and password; the server does not know the last one.
@@ -24,6 +26,9 @@ const MAX_OUTPUTS: usize = 1000;
 /// Longer programs add nothing.
 const MAX_STEPS: usize = 400;
 const MAX_ALLOCATIONS: usize = 5;
+/// RFC 8656 §9, §12.
+const PERMISSION: Duration = Duration::from_secs(300);
+const CHANNEL: Duration = Duration::from_secs(600);
 
 struct Program<'a>(std::slice::Iter<'a, u8>);
 
@@ -68,7 +73,44 @@ fn peer(number: u8) -> SocketAddr {
 struct Client {
     nonce: String,
     sha256: bool,
-    relayed: Vec<SocketAddr>,
+    relayed: Option<SocketAddr>,
+    token: u64,
+    /// Until when peers may reach it, and be reached, and which have a channel until when.
+    permitted: BTreeMap<IpAddr, Instant>,
+    channels: BTreeMap<u16, (SocketAddr, Instant)>,
+}
+
+impl Client {
+    /// The server did what the client asked for.
+    fn agreed(&mut self, now: Instant, request: &Message<'_>, answer: &Message<'_>) {
+        let attributes = request.plain().attributes();
+        let mut permit = |peer: SocketAddr| {
+            let end = self.permitted.entry(peer.ip()).or_insert(now);
+            *end = now + PERMISSION;
+        };
+        match request.method() {
+            Method::ALLOCATE => {
+                let answered = answer.plain().attributes();
+                let relayed = answered.relayed_addresses().next().flatten();
+                assert!(relayed.is_some(), "an allocation without an address");
+                self.relayed = relayed;
+                self.token = answered.reservation_token().unwrap_or(self.token);
+            }
+            Method::CREATE_PERMISSION => attributes.peer_addresses().flatten().for_each(permit),
+            Method::CHANNEL_BIND => {
+                let peer = attributes.peer_address().expect("a peer");
+                permit(peer);
+                self.channels.retain(|_, (_, end)| *end > now);
+                let number = attributes.channel_number().expect("a number");
+                assert!((0x4000..=0x4FFF).contains(&number), "channel {number:#x}");
+                for (other, (bound, _)) in &self.channels {
+                    assert_eq!(*other == number, *bound == peer, "channel {number:#x} is bound otherwise");
+                }
+                self.channels.insert(number, (peer, now + CHANNEL));
+            }
+            _ => {}
+        }
+    }
 }
 
 struct Session {
@@ -82,15 +124,32 @@ struct Session {
     received: BTreeMap<SocketAddr, usize>,
     sent: BTreeMap<SocketAddr, usize>,
     trusted: BTreeSet<SocketAddr>,
+    /// Datagrams that were relayed to peers and to clients.
+    relayed: (u64, u64),
+    /// How the driver opens the next sockets.
+    opens: u8,
 }
 
 /// Runs the program in `data`.
 pub fn server_ops(data: &[u8]) {
     let mut program = Program(data.iter());
     let now = start();
-    let mut config = Config::new([program.byte(); 32]).realm(REALM).max_allocations(MAX_ALLOCATIONS);
+    let flags = program.byte();
+    let mut config = Config::new([flags; 32]).realm(REALM).max_allocations(MAX_ALLOCATIONS);
     for (name, password) in &USERS[..2] {
         config = config.user(*name, *password);
+    }
+    if flags & 1 != 0 {
+        config = config.quota(2).nonce_lifetime(Duration::from_secs(60));
+    }
+    if flags & 2 != 0 {
+        config = config.peers(PeerRules::default().public().deny("192.0.2.2".parse().expect("a range")));
+    }
+    if flags & 4 != 0 {
+        config = config.relay_ports(50_000..=50_007).max_lifetime(Duration::from_secs(700));
+    }
+    if flags & 8 != 0 {
+        config = config.unauthenticated_rate(1);
     }
     for v6 in [false, true] {
         config = config.relay_address(listener(v6).ip());
@@ -108,6 +167,8 @@ pub fn server_ops(data: &[u8]) {
         received: BTreeMap::new(),
         sent: BTreeMap::new(),
         trusted: BTreeSet::new(),
+        relayed: (0, 0),
+        opens: 0,
     };
     for _ in 0..MAX_STEPS {
         if program.0.len() == 0 {
@@ -120,7 +181,7 @@ pub fn server_ops(data: &[u8]) {
 
 impl Session {
     fn step(&mut self, program: &mut Program<'_>) {
-        match program.byte() % 12 {
+        match program.byte() % 16 {
             0 => self.pass(Duration::from_millis(u64::from(program.byte()) * 10)),
             1 => self.pass(Duration::from_secs(u64::from(program.byte()) * 4)),
             2..=6 => self.request(program),
@@ -128,6 +189,9 @@ impl Session {
             8 => self.channel_data(program),
             9 => self.peer_data(program),
             10 => self.junk(program),
+            11 => self.opens = program.byte(),
+            12 | 13 => self.join(program),
+            14 => self.meet(program),
             _ => {
                 let from = client(program.byte());
                 let mut buf = [0; 100];
@@ -145,13 +209,45 @@ impl Session {
     fn pass(&mut self, time: Duration) {
         self.now += time;
         let _ = self.server.handle_input(self.now, Input::Timeout);
-        self.drain();
+        self.drain(None);
+    }
+
+    /// A client goes all the way: nonce, allocation, a permission and a channel.
+    fn join(&mut self, program: &mut Program<'_>) {
+        let (number, value, how) = (program.byte(), program.byte(), program.byte() & 0xD8);
+        self.ask(client(number), 0, 0x06, 0);
+        self.ask(client(number), 0, how, 0);
+        self.ask(client(number), 1, how | 0x40, value);
+        self.ask(client(number), 2, how, value);
+    }
+
+    /// Two clients meet at their relayed addresses (RFC 8656 §3): what one sends comes to the other's socket.
+    fn meet(&mut self, program: &mut Program<'_>) {
+        let (from, to) = (client(program.byte()), client(program.byte()));
+        let relayed = |session: &Self, client| session.clients.get(&client)?.relayed;
+        let (Some(own), Some(peer)) = (relayed(self, from), relayed(self, to)) else { return };
+        for (client, peer) in [(from, peer), (to, own)] {
+            let mut buf = [0; 600];
+            let id = TransactionId([peer.port() as u8; 12]);
+            let mut writer = Writer::new(&mut buf, Class::Request, Method::CREATE_PERMISSION, id);
+            writer.put_xor_address(attr::XOR_PEER_ADDRESS, peer);
+            self.finish_request(writer, client, 0);
+        }
+        self.send(from, Some(peer), Some(b"hello"));
+        let open = self.open.iter().find(|(_, local)| **local == peer).map(|(id, _)| SocketId(*id));
+        if let Some(id) = open {
+            self.deliver(id, peer, own, b"hello");
+        }
     }
 
     /// A request of a client, good in all or bad in one thing.
     fn request(&mut self, program: &mut Program<'_>) {
         let from = client(program.byte());
         let (method, how, value) = (program.byte(), program.byte(), program.byte());
+        self.ask(from, method, how, value);
+    }
+
+    fn ask(&mut self, from: SocketAddr, method: u8, how: u8, value: u8) {
         let method = [
             Method::ALLOCATE,
             Method::CREATE_PERMISSION,
@@ -172,6 +268,17 @@ impl Session {
                 2 => drop(writer.put_dont_fragment()),
                 _ => {}
             }
+            match value & 0xE3 {
+                0x20 => drop(writer.put_even_port(EvenPort::Even)),
+                0x40 => drop(writer.put_even_port(EvenPort::EvenAndNext)),
+                0x60 => {
+                    let token = self.clients.get(&from).map_or(0, |client| client.token);
+                    writer.put_reservation_token(token);
+                }
+                0x80 => drop(writer.put_additional_address_family(Family::V6)),
+                0xA0 => drop(writer.put_additional_address_family(Family::V4)),
+                _ => {}
+            }
         }
         if method == Method::CREATE_PERMISSION {
             for number in 0..how >> 6 {
@@ -185,9 +292,13 @@ impl Session {
         if [Method::ALLOCATE, Method::REFRESH].contains(&method) && value & 4 != 0 {
             writer.put_lifetime(Duration::from_secs(u64::from(value >> 4) * 100));
         }
-        if value & 0x18 == 0x18 {
+        if value & 0x1C == 0x1C {
             writer.put(0x7FF0, &[1]);
         }
+        self.finish_request(writer, from, how);
+    }
+
+    fn finish_request(&mut self, mut writer: Writer<'_>, from: SocketAddr, how: u8) {
         self.credentials(&mut writer, from, how);
         writer.fingerprint();
         let Ok(raw) = writer.finish() else { return };
@@ -220,13 +331,19 @@ impl Session {
 
     fn send_indication(&mut self, program: &mut Program<'_>) {
         let (from, to, length) = (client(program.byte()), peer(program.byte()), program.byte());
+        let payload = vec![length; usize::from(length)];
+        self.send(from, Some(to).filter(|_| length != 99), Some(&payload[..]).filter(|_| length != 98));
+    }
+
+    fn send(&mut self, from: SocketAddr, to: Option<SocketAddr>, payload: Option<&[u8]>) {
         let mut buf = [0; 500];
-        let mut writer = Writer::new(&mut buf, Class::Indication, Method::SEND, TransactionId([length; 12]));
-        if length != 99 {
+        let id = TransactionId([from.port() as u8; 12]);
+        let mut writer = Writer::new(&mut buf, Class::Indication, Method::SEND, id);
+        if let Some(to) = to {
             writer.put_xor_address(attr::XOR_PEER_ADDRESS, to);
         }
-        if length != 98 {
-            writer.put(attr::DATA, &vec![length; usize::from(length)]);
+        if let Some(payload) = payload {
+            writer.put(attr::DATA, payload);
         }
         let raw = writer.finish().expect("room for it").to_vec();
         self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
@@ -258,29 +375,54 @@ impl Session {
         *self.received.entry(source).or_default() += raw.len();
         let datagram = Datagram { socket, local: local.ip(), source, ecn: None, payload: raw };
         if let Received::Forward(forward) = self.server.handle_input(self.now, Input::Datagram(datagram)) {
-            let (from_relay, destination) = (forward.socket, forward.destination);
             assert!(forward.payload.len() <= raw.len(), "data that was not received");
-            self.forward(socket, source, from_relay, destination);
+            if socket == CLIENT_SOCKET {
+                self.relayed.0 += 1;
+                self.to_peer(source, &forward);
+            } else {
+                self.relayed.1 += 1;
+                self.to_client(local, source, &forward);
+            }
         }
-        self.drain();
+        self.drain(Some((source, raw)));
     }
 
-    /// Data goes from a client through a socket of the server to a lawful peer, or from a peer back to a client.
-    fn forward(&self, on: SocketId, source: SocketAddr, through: SocketId, destination: SocketAddr) {
-        if on == CLIENT_SOCKET {
-            assert!(self.trusted.contains(&source), "{source} has never authenticated itself");
-            assert!(self.open.contains_key(&through.0), "through a socket that is not open");
-            let ip = destination.ip();
-            assert!(!ip.is_loopback() && !ip.is_multicast(), "relayed to {destination}");
-            assert_ne!(ip, listener(false).ip(), "relayed to the server itself");
-        } else {
-            assert_eq!(through, CLIENT_SOCKET);
-            assert!(self.trusted.contains(&destination), "{destination} has never authenticated itself");
+    /// Data goes from a client through its socket to a lawful peer that it has a permission for.
+    fn to_peer(&self, source: SocketAddr, forward: &Forward<'_>) {
+        let destination = forward.destination;
+        assert!(self.trusted.contains(&source), "{source} has never authenticated itself");
+        let client = &self.clients[&source];
+        assert_eq!(self.open.get(&forward.socket.0).copied(), client.relayed, "through a socket of its own");
+        let ip = destination.ip();
+        assert!(!ip.is_loopback() && !ip.is_multicast(), "relayed to {destination}");
+        let is_own = [listener(false).ip(), listener(true).ip()].contains(&ip);
+        let meets = self.open.values().any(|open| *open == destination);
+        assert!(!is_own || meets, "relayed to the server itself");
+        let permitted = client.permitted.get(&ip).is_some_and(|end| *end > self.now);
+        let bound = client.channels.values().any(|(peer, end)| *peer == destination && *end > self.now);
+        assert!(permitted || bound, "{source} has no permission for {destination}");
+        assert_eq!(forward.framing, Framing::Direct);
+    }
+
+    /// Data goes from a permitted peer to the client that the relayed address belongs to, and says who sent it.
+    fn to_client(&self, relayed: SocketAddr, source: SocketAddr, forward: &Forward<'_>) {
+        assert_eq!(forward.socket, CLIENT_SOCKET);
+        let client = self.clients.get(&forward.destination).expect("a client");
+        assert_eq!(client.relayed, Some(relayed), "not the address of {}", forward.destination);
+        let permitted = client.permitted.get(&source.ip()).is_some_and(|end| *end > self.now);
+        assert!(permitted, "{source} is not permitted");
+        match forward.framing {
+            Framing::Channel(number) => {
+                let (peer, end) = client.channels[&number];
+                assert!(peer == source && end > self.now, "channel {number:#x} is not that of {source}");
+            }
+            Framing::Data { peer, .. } => assert_eq!(peer, source),
+            _ => panic!("{:?} to a client", forward.framing),
         }
     }
 
     /// Takes all outputs and holds them against what a server may do.
-    fn drain(&mut self) {
+    fn drain(&mut self, asked: Option<(SocketAddr, &[u8])>) {
         let mut buf = [0; 1500];
         for count in 0.. {
             assert!(count < MAX_OUTPUTS, "an endless row of outputs");
@@ -288,31 +430,50 @@ impl Session {
                 Output::Transmit(transmit) => {
                     let (to, raw) = (transmit.destination, transmit.payload.to_vec());
                     assert_eq!(transmit.socket, CLIENT_SOCKET, "only answers are transmitted");
-                    self.note_answer(to, &raw);
+                    self.note_answer(to, &raw, asked);
                 }
-                Output::Open(open) => {
-                    let (request, local) = (open.request, open.local);
-                    let taken = local.port() % 4 == 0 || self.open.values().any(|open| *open == local);
-                    let input = if taken {
-                        Input::OpenFailed { request }
-                    } else {
-                        self.next_socket += 1;
-                        self.open.insert(self.next_socket, local);
-                        Input::Opened { request, socket: SocketId(self.next_socket), local }
-                    };
-                    let _ = self.server.handle_input(self.now, input);
-                }
+                Output::Open(open) => self.open(open.request, open.local),
                 Output::Close(socket) => {
-                    assert!(self.open.remove(&socket.0).is_some(), "closed a socket that was not open");
+                    let local = self.open.remove(&socket.0).expect("closes a socket that is open");
+                    for client in self.clients.values_mut().filter(|client| client.relayed == Some(local)) {
+                        client.relayed = None;
+                        client.permitted.clear();
+                        client.channels.clear();
+                    }
                 }
                 Output::Wait(_) => break,
                 _ => {}
             }
         }
         assert!(self.open.len() <= MAX_ALLOCATIONS, "{} relay sockets", self.open.len());
+        let stats = self.server.stats();
+        assert_eq!(
+            stats.allocations,
+            self.open.len(),
+            "allocations without a socket, or the other way round"
+        );
+        assert_eq!((stats.packets_to_peers, stats.packets_to_clients), self.relayed);
     }
 
-    fn note_answer(&mut self, to: SocketAddr, raw: &[u8]) {
+    /// The driver opens the socket, or cannot, or the system chooses another port.
+    fn open(&mut self, request: OpenId, wanted: SocketAddr) {
+        let mut local = wanted;
+        if self.opens & 3 == 1 {
+            local.set_port(wanted.port() ^ 0x80);
+        }
+        let taken = self.opens & 3 == 2 || self.open.values().any(|open| *open == local);
+        self.opens >>= 2;
+        let input = if taken {
+            Input::OpenFailed { request }
+        } else {
+            self.next_socket += 1;
+            self.open.insert(self.next_socket, local);
+            Input::Opened { request, socket: SocketId(self.next_socket), local }
+        };
+        let _ = self.server.handle_input(self.now, input);
+    }
+
+    fn note_answer(&mut self, to: SocketAddr, raw: &[u8], asked: Option<(SocketAddr, &[u8])>) {
         let message = Message::parse(raw).expect("an answer is a message");
         *self.sent.entry(to).or_default() += raw.len();
         let attributes = message.plain().attributes();
@@ -323,7 +484,11 @@ impl Session {
         }
         if message.class() == Class::Success && message.method() != Method::BINDING {
             self.trusted.insert(to);
-            known.relayed.extend(attributes.relayed_addresses().flatten());
+            let (source, request) = asked.expect("an answer to a request");
+            assert_eq!(source, to, "an answer to somebody else");
+            let request = Message::parse(request).expect("a request");
+            assert_eq!(request.transaction_id(), message.transaction_id());
+            known.agreed(self.now, &request, &message);
         }
         if !self.trusted.contains(&to) {
             let (received, sent) = (self.received.get(&to).copied().unwrap_or(0), self.sent[&to]);
@@ -344,7 +509,7 @@ impl Session {
             let Some(wake) = wake.filter(|wake| wake.at < end) else { break };
             self.now = self.now.max(wake.at);
             let _ = self.server.handle_input(self.now, Input::Timeout);
-            self.drain();
+            self.drain(None);
         }
         assert!(self.open.is_empty(), "sockets of dead allocations: {:?}", self.open);
     }

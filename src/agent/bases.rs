@@ -37,9 +37,6 @@ pub(super) struct Bases {
     by_socket: HashMap<(SocketId, IpAddr), BaseId>,
 }
 
-/// More bases than this gain nothing: pairs are limited to 100.
-pub(super) const MAX_BASES: usize = 128;
-
 impl Bases {
     pub(super) fn add(&mut self, base: Base) -> BaseId {
         let id = BaseId(self.list.len() as u16);
@@ -73,8 +70,9 @@ impl Bases {
         all.filter_map(|(index, base)| Some((BaseId(index as u16), base.as_ref()?)))
     }
 
-    pub(super) fn is_full(&self) -> bool {
-        self.live >= MAX_BASES || self.list.len() >= usize::from(u16::MAX)
+    /// Whether it has `limit` of them, or no number for another one.
+    pub(super) fn is_full(&self, limit: usize) -> bool {
+        self.live >= limit || self.list.len() >= usize::from(u16::MAX)
     }
 
     pub(super) fn is_empty(&self) -> bool {

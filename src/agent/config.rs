@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::candidate::RemoteFilter;
 pub use crate::checks::Implementation;
+pub use crate::checks::limits::Limits;
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
 use crate::checks::set::Settings;
@@ -78,6 +79,7 @@ pub struct Config {
     pub(crate) remote_filter: RemoteFilter,
     pub(crate) pacing: Duration,
     pub(crate) unauthenticated: Answer,
+    pub(crate) limits: Limits,
     pub(crate) trace: usize,
     pub(crate) implementation: Implementation,
 }
@@ -99,6 +101,7 @@ impl Config {
             remote_filter: RemoteFilter::new(),
             pacing: Duration::from_millis(50),
             unauthenticated: Answer::Limited,
+            limits: Limits::default(),
             trace: 0,
             implementation: Implementation::Full,
         }
@@ -189,6 +192,13 @@ impl Config {
         self
     }
 
+    /// How much the session may hold, whatever the peer does; default [`Limits::default`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Keeps the last `records` events of the wire and the state machine; default 0, nothing is kept.
     #[must_use]
     pub fn trace(mut self, records: usize) -> Self {
@@ -198,7 +208,8 @@ impl Config {
 
     pub(crate) fn settings(&self) -> Settings {
         let (role, nomination, pacing) = (self.role, self.nomination, self.pacing);
-        Settings { role, nomination, pacing, implementation: self.implementation }
+        let (implementation, limits) = (self.implementation, self.limits);
+        Settings { role, nomination, pacing, implementation, limits }
     }
 
     /// Every component of every data stream, in order.

@@ -66,6 +66,7 @@ impl Agent {
     }
 
     pub(super) fn fail(&mut self, now: Instant, reason: Reason) {
+        self.notes.reason = Some(reason);
         self.events.push_back(Event::Failed(reason));
         self.end(now, State::Failed);
     }
@@ -74,6 +75,8 @@ impl Agent {
     pub(super) fn follow_selected(&mut self, now: Instant, id: PairId) {
         self.record_nominated(now, id);
         let Some(pair) = self.checks.pair(id) else { return };
+        // What was lost before is made good.
+        self.notes.losses.remove(&pair.component);
         let (component, base, peer) = (pair.component, pair.base, pair.destination);
         let local =
             pair.valid.and_then(|local| self.checks.local(local)).map(|local| local.candidate.clone());
@@ -155,7 +158,9 @@ impl Agent {
     /// Consent on the path of a component is lost (RFC 7675 §5.1).
     pub(super) fn follow_expiry(&mut self, now: Instant, index: usize) {
         let Some(flow) = self.flows.get_mut(index) else { return };
-        flow.consent = None;
+        if let Some(consent) = flow.consent.take() {
+            self.notes.lost(now, flow.component, consent.loss(now));
+        }
         if let Some(InUse { generation, id }) = flow.pair {
             // A pair that was only valid gives way to the next one; a selected one is the session's only path.
             flow.lost = generation == self.checks.generation && self.checks.is_selected(id);
@@ -185,7 +190,8 @@ impl Agent {
                         self.checks.unblock(base, peer);
                     }
                 }
-                turn::Event::PermissionRefused { peer, .. } => {
+                turn::Event::PermissionRefused { peer, problem } => {
+                    self.note_refused_peer(id, peer, problem.into());
                     if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
                         self.checks.refuse(base, peer);
                         if let Some(previous) = &mut self.previous {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Agent;
-use super::bases::{Base, MAX_BASES, Via};
+use super::bases::{Base, Via};
 use super::config::Policy;
 use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Relay, RelayId};
@@ -47,8 +47,8 @@ impl Agent {
         if self.flow_of(component).is_none() {
             return Err(AddSocketError::UnknownComponent(component));
         }
-        if self.bases.is_full() {
-            return Err(AddSocketError::TooMany(MAX_BASES));
+        if self.bases.is_full(self.config.limits.bases) {
+            return Err(AddSocketError::TooMany(self.config.limits.bases));
         }
         let preference = self.host_preference.next(local.ip());
         let addr = local;
@@ -189,10 +189,13 @@ impl Agent {
             return;
         };
         let Some(host) = self.bases.get(from).copied() else { return };
+        self.note_relayed(relay, relayed, mapped);
         self.add_reflexive(from, mapped, Some(server));
         self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
         // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
-        if self.bases.is_full() || self.bases.iter().any(|(_, base)| base.addr == relayed) {
+        if self.bases.is_full(self.config.limits.bases)
+            || self.bases.iter().any(|(_, base)| base.addr == relayed)
+        {
             return;
         }
         let preference = self.relay_preference.next(relayed.ip());
@@ -273,6 +276,9 @@ impl Agent {
 
     pub(super) fn server_problem(&mut self, server: ServerId, base: BaseId, problem: ServerProblem) {
         if let Some(base) = self.bases.get(base).map(|base| base.addr) {
+            if !self.is_over() {
+                self.notes.server(server, base, |note| note.problem = Some(problem.clone()));
+            }
             self.events.push_back(Event::Server { server, base, problem });
         }
     }

@@ -77,8 +77,13 @@ impl Agent {
             return self.handle_data(base, source, payload);
         }
         let Ok(message) = Message::parse(payload) else {
-            self.drop_datagram(now, base, source, "malformed");
-            return Received::Consumed;
+            // The cookie alone does not make it STUN: with another length or FINGERPRINT it is data (RFC 7983 §7).
+            let received = self.handle_data(base, source, payload);
+            if received == Received::Unclaimed {
+                self.drop_datagram(now, base, source, "malformed");
+                return Received::Consumed;
+            }
+            return received;
         };
         if message.method() != Method::BINDING {
             return Received::Unclaimed;
@@ -141,6 +146,9 @@ impl Agent {
                 if let Some(role) = switched {
                     self.follow_role(role);
                 }
+                if let Some(learnt) = learnt {
+                    self.note_heard(now, learnt.pair);
+                }
                 if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
                     self.follow_selected(now, learnt.pair);
                 }
@@ -157,6 +165,7 @@ impl Agent {
     /// Nobody vouches for this request: a short answer, seldom, or none.
     fn answer_stranger(&mut self, now: Instant, reply: Reply, message: Message<'_>) {
         self.drop_datagram(now, reply.base, reply.destination, "not authenticated");
+        self.notes.strangers = self.notes.strangers.saturating_add(1);
         let short = message.raw().len() >= Reply::UNSIGNED_LEN;
         if self.config.unauthenticated == Answer::Limited && short && self.allowance.take(now) {
             self.intents.push(Intent::Reply(reply));

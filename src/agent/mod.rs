@@ -15,12 +15,14 @@
 mod bases;
 pub mod choose;
 pub mod config;
+pub mod diagnosis;
 pub mod event;
 mod flow;
 mod follow;
 mod gathering;
 mod input;
 mod names;
+mod notes;
 mod output;
 mod pacer;
 pub mod path;
@@ -50,12 +52,14 @@ use crate::trace::Trace;
 use bases::Bases;
 use flow::Flow;
 use names::Names;
+use notes::Notes;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
 pub use choose::ValidPair;
-pub use config::{Answer, Config, HostNames, Implementation, Nomination, Policy, Role};
+pub use config::{Answer, Config, HostNames, Implementation, Limits, Nomination, Policy, Role};
+pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
@@ -101,6 +105,8 @@ pub struct Agent {
     /// When an agent without consent gives up.
     give_up: Timer,
     stats: Stats,
+    /// What [`Agent::diagnosis`] tells, beside what others keep.
+    notes: Notes,
     trace: Trace,
     /// When the agent was called last: what is polled counts as sent then.
     now: Instant,
@@ -114,6 +120,7 @@ impl Agent {
         let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
         let trace = Trace::new(config.trace);
         let heard = vec![0; config.components.len()];
+        let gatherer = Gatherer::new(config.limits.queries);
         let mut agent = Self {
             flows: config.component_ids().into_iter().map(Flow::new).collect(),
             config,
@@ -124,7 +131,7 @@ impl Agent {
             previous: None,
             heard,
             former: Vec::new(),
-            gatherer: Gatherer::default(),
+            gatherer,
             relays: Relays::default(),
             names: Names::default(),
             events: VecDeque::new(),
@@ -143,6 +150,7 @@ impl Agent {
             free: Timer::STOPPED,
             give_up: Timer::STOPPED,
             stats: Stats::default(),
+            notes: Notes::new(now),
             trace,
             now,
         };
@@ -196,10 +204,12 @@ impl Agent {
         // Before the relays are closed: what they tell then is not a matter of gathering any more.
         self.state = state;
         self.intents.clear();
+        self.checks.conclude();
         self.gatherer.conclude();
         self.names.end();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {
+                relay.queued = false;
                 relay.client.close(now);
             }
             self.follow_relay(now, id);

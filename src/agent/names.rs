@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::Agent;
 use super::config::{HostNames, Policy};
 use super::event::Output;
+use super::notes;
 use crate::candidate::filter::is_private;
 use crate::candidate::{Address, BaseId, Candidate, CandidateType, name};
 use crate::checks::Generation;
@@ -86,6 +87,11 @@ impl Names {
             name
         };
         self.own.entry(ip).or_insert_with(fresh).clone()
+    }
+
+    /// How many names of the peer are asked for.
+    pub(super) fn outstanding(&self) -> usize {
+        self.outstanding.len()
     }
 
     /// Withdraws the names of addresses that are not used.
@@ -197,12 +203,14 @@ impl Agent {
         let Outstanding { component, candidate, port, .. } = asked;
         let Some(ip) = address else {
             self.stats.names_unresolved += 1;
+            self.notes.names = self.notes.names.saturating_add(1);
             let (kind, priority) = (candidate.kind, candidate.priority);
             self.trace.push(now, What::Unresolved { kind, priority, port });
             return;
         };
-        if self.admit_candidate(now, component, SocketAddr::new(ip, port), candidate).is_err() {
+        if let Err(error) = self.admit_candidate(now, component, SocketAddr::new(ip, port), candidate) {
             self.stats.signals_refused += 1;
+            self.notes.refused(notes::Names::Address, &error);
         }
     }
 

@@ -51,7 +51,9 @@ pub(super) struct Intents {
 impl Intents {
     pub(super) fn push(&mut self, intent: Intent) {
         let is_reply = matches!(intent, Intent::Reply(_));
-        if self.queue.len() >= MAX_INTENTS || (is_reply && self.replies >= MAX_REPLIES) {
+        // A relay is queued once for all that it has to send, so that what waits for it must not be dropped.
+        let is_full = self.queue.len() >= MAX_INTENTS && !matches!(intent, Intent::Relay(_));
+        if is_full || (is_reply && self.replies >= MAX_REPLIES) {
             self.dropped += 1;
             return;
         }

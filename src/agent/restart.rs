@@ -13,6 +13,7 @@ use super::bases::{Base, Via};
 use super::flow::InUse;
 use crate::candidate::BaseId;
 use crate::checks::{ChecklistSet, Generation, Pair};
+use crate::gather::Gatherer;
 use crate::rng::Rng;
 use crate::time::Instant;
 
@@ -51,7 +52,7 @@ impl Agent {
         }
         self.pac_over = false;
         self.gathering_ended = false;
-        self.gatherer.conclude();
+        self.gatherer = Gatherer::new(self.config.limits.queries);
         self.relays.remove_ended();
         // Not Completed any more: candidates are signalled again.
         self.follow_paths(now);

@@ -6,10 +6,11 @@ use super::Agent;
 use super::bases::Via;
 use super::config::Nomination;
 use super::event::Event;
+use super::notes::Notes;
 use super::state::State;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
-use crate::checks::set::{MAX_REMOTES, RENOMINATION};
+use crate::checks::set::RENOMINATION;
 use crate::credentials::{Credentials, Ufrag};
 use crate::error::SignalError;
 use crate::io::{ComponentId, Transport};
@@ -46,9 +47,11 @@ impl Agent {
     /// [`SignalError`] says why it was not taken; the session goes on without it.
     pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
         self.now = now;
+        let names = Notes::names(&signal);
         let result = self.take_signal(now, signal);
-        if result.is_err() {
+        if let Err(error) = &result {
             self.stats.signals_refused += 1;
+            self.notes.refused(names, error);
         }
         result
     }
@@ -192,7 +195,7 @@ impl Agent {
             _ => Permission::Granted,
         };
         let added = self.checks.add_remote(component, addr, candidate, permission);
-        added.map_err(|_| SignalError::TooMany(MAX_REMOTES))?;
+        added.map_err(SignalError::TooMany)?;
         self.ask_permissions(now);
         Ok(())
     }

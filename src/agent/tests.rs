@@ -3,8 +3,14 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::credentials::Credentials;
 use crate::io::{Datagram, Socket, SocketId};
+use crate::signal::{Signal, What};
+use crate::stun::auth::{Integrity, PasswordAlgorithm};
+use crate::stun::wire::attr;
+use crate::stun::{Class, Key, Message, Method, Writer};
 use crate::time::Duration;
+use crate::turn::TurnServer;
 
 /// Everything that is under way, with the instant it arrives.
 enum Parcel {
@@ -196,4 +202,107 @@ fn an_agent_has_at_least_one_stream() {
     let addr = "192.0.2.1:5000".parse().expect("an address");
     assert_eq!(agent.add_socket(now, SocketId(0), Socket::udp(addr)), Ok(()));
     assert_eq!(agent.state(), State::Gathering);
+}
+
+/// One agent, and requests that it has sent.
+struct Alone {
+    now: Instant,
+    agent: Agent,
+    requests: Vec<Vec<u8>>,
+}
+
+const SERVER: &str = "203.0.113.2:3478";
+
+impl Alone {
+    fn new(config: Config) -> Self {
+        let now = crate::time::test_epoch();
+        let mut alone = Self { now, agent: Agent::new(config, now), requests: Vec::new() };
+        let socket = Socket::udp("192.0.2.1:5000".parse().expect("an address"));
+        alone.agent.add_socket(now, SocketId(0), socket).expect("a socket");
+        alone
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        let _ = self.agent.handle_input(self.now, Input::Timeout);
+    }
+
+    fn drain(&mut self) {
+        let mut buf = [0; 1280];
+        loop {
+            match self.agent.poll_output(&mut buf) {
+                Output::Transmit(transmit) => self.requests.push(transmit.payload.to_vec()),
+                Output::Wait(_) => return,
+                _ => {}
+            }
+        }
+    }
+
+    /// A TURN server answers what was asked last: with a challenge first, then with an allocation.
+    fn turn_server_answers(&mut self) {
+        let mut buf = [0; 500];
+        let raw = self.requests.pop().expect("a request");
+        let request = Message::parse(&raw).expect("a message");
+        let (method, id) = (request.method(), request.transaction_id());
+        let answer = if request.plain().attributes().nonce().is_some() {
+            let mut writer = Writer::new(&mut buf, Class::Success, method, id);
+            writer
+                .put_xor_address(attr::XOR_RELAYED_ADDRESS, "203.0.113.2:50000".parse().expect("an address"))
+                .put_xor_address(attr::XOR_MAPPED_ADDRESS, "192.0.2.1:5000".parse().expect("an address"))
+                .put_lifetime(Duration::from_secs(600));
+            let key = Key::long_term(PasswordAlgorithm::Md5, "user", "realm", "password");
+            writer.integrity(&key, Integrity::Sha1);
+            writer.finish().expect("an answer").to_vec()
+        } else {
+            let mut writer = Writer::error(&mut buf, method, id, 401);
+            writer.put_realm("realm").put_nonce("nonce");
+            writer.finish().expect("an answer").to_vec()
+        };
+        let local = std::net::Ipv4Addr::new(192, 0, 2, 1).into();
+        let source = SERVER.parse().expect("an address");
+        let datagram = Datagram { socket: SocketId(0), local, source, ecn: None, payload: &answer };
+        let received = self.agent.handle_input(self.now, Input::Datagram(datagram));
+        assert_eq!(received, Received::Consumed);
+        self.drain();
+    }
+}
+
+#[test]
+fn an_agent_that_is_over_sends_no_check_again() {
+    let mut alone = Alone::new(Config::new(Role::Controlling, [1; 32]));
+    let credentials =
+        Credentials::new("peer".parse().expect("a ufrag"), "peerPasswordOf22Chars0".parse().expect("a pwd"));
+    let line = "candidate:1 1 udp 2130706431 192.0.2.2 5000 typ host";
+    for what in [What::Credentials(credentials), What::Candidate(line.parse().expect("a candidate"))] {
+        alone.agent.handle_signal(alone.now, Signal::new(0, what)).expect("a good signal");
+    }
+    alone.pass(Duration::ZERO);
+    alone.drain();
+    assert_eq!(alone.requests.len(), 1, "a check");
+    alone.agent.close(alone.now);
+    for _ in 0..40 {
+        alone.pass(Duration::from_secs(1));
+        alone.drain();
+    }
+    assert_eq!(alone.requests.len(), 1, "and nothing after it");
+}
+
+/// RFC 8656 §8: whatever waits to be sent when an agent is closed, its allocation is given back.
+#[test]
+fn an_allocation_is_given_back_though_its_refresh_is_just_due() {
+    let server = TurnServer::new(SERVER.parse().expect("an address"), "user", "password");
+    let mut alone = Alone::new(Config::new(Role::Controlling, [1; 32]).turn_server(server));
+    for _ in 0..2 {
+        alone.pass(Duration::from_millis(50));
+        alone.drain();
+        alone.turn_server_answers();
+    }
+    assert!(alone.requests.is_empty(), "allocated");
+    alone.pass(Duration::from_secs(540));
+    alone.agent.close(alone.now);
+    alone.drain();
+    let raw = alone.requests.pop().expect("a request");
+    let request = Message::parse(&raw).expect("a message");
+    assert_eq!(request.method(), Method::REFRESH);
+    assert_eq!(request.plain().attributes().lifetime(), Some(Duration::ZERO));
 }

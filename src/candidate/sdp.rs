@@ -200,7 +200,7 @@ pub(crate) fn number(
     })
 }
 
-fn address(field: &'static str, text: &str, port: u16) -> Result<Address, ParseError> {
+pub(crate) fn address(field: &'static str, text: &str, port: u16) -> Result<Address, ParseError> {
     let socket = |ip| Ok(Address::Socket(SocketAddr::new(ip, port)));
     if let Ok(ip) = text.parse::<Ipv4Addr>() {
         return socket(IpAddr::V4(ip));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::checklist::Checklist;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
-use super::set::{ChecklistSet, Local, MAX_LOCALS, MAX_PAIRS, MAX_REMOTES, Place, Remote};
+use super::set::{ChecklistSet, Local, Place, Remote};
 use crate::candidate::BaseId;
 use crate::candidate::address::{can_pair, on_link_of};
 use crate::candidate::{Candidate, CandidateType};
@@ -69,7 +69,7 @@ impl ChecklistSet {
         component: ComponentId,
         candidate: Candidate,
     ) -> Option<LocalId> {
-        if self.locals.len() >= MAX_LOCALS {
+        if self.locals.len() >= self.limits.local_candidates {
             return None;
         }
         self.locals.push(Local { candidate, base, component });
@@ -100,14 +100,14 @@ impl ChecklistSet {
     ) -> Result<(), usize> {
         let known =
             self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr);
-        let id = match known {
-            Some(index) => {
-                if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
-                    self.remotes[index].candidate = candidate;
-                }
-                RemoteId(index as u16)
+        let limit = self.limits.remote_candidates;
+        let id = if let Some(index) = known {
+            if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
+                self.remotes[index].candidate = candidate;
             }
-            None => self.push_remote(component, addr, candidate).ok_or(MAX_REMOTES)?,
+            RemoteId(index as u16)
+        } else {
+            self.push_remote(component, addr, candidate).ok_or(limit)?
         };
         let mut bases: Vec<_> = self.bases.iter().map(|(base, local)| (*base, *local)).collect();
         bases.sort_unstable();
@@ -127,7 +127,7 @@ impl ChecklistSet {
         addr: SocketAddr,
         candidate: Candidate,
     ) -> Option<RemoteId> {
-        if self.remotes.len() >= MAX_REMOTES {
+        if self.remotes.len() >= self.limits.remote_candidates {
             return None;
         }
         let priority = candidate.priority;
@@ -155,7 +155,7 @@ impl ChecklistSet {
         }
         let component = local.component;
         let priority = self.pair_priority(local.candidate.priority, far.priority);
-        let group = self.groups.id(local.candidate.foundation, far.candidate.foundation);
+        let group = self.groups.join(local.candidate.foundation, far.candidate.foundation);
         let free = self.places.iter().position(|place| place.pair.is_none());
         let index = free.unwrap_or(self.places.len());
         if free.is_none() {
@@ -175,6 +175,7 @@ impl ChecklistSet {
             nomination: 0,
             authenticated: false,
             quality: Quality::default(),
+            failure: None,
             group,
             queued: false,
             nominating: false,
@@ -189,10 +190,10 @@ impl ChecklistSet {
         Some(id)
     }
 
-    /// Keeps the set within [`MAX_PAIRS`]: a Failed pair goes, or else of the largest checklist the pair of lowest
+    /// Keeps the set within [`Limits::pairs`](super::Limits::pairs): a Failed pair goes, or else of the largest checklist the pair of lowest
     /// priority that was not checked (RFC 8445 §6.1.2.5, RFC 8838 §10).
     pub(super) fn limit_pairs(&mut self) {
-        while self.by_path.len() > MAX_PAIRS {
+        while self.by_path.len() > self.limits.pairs {
             let Some(victim) = self.failed_pair().or_else(|| self.unchecked_pair()) else { break };
             self.remove_pair(victim);
         }
@@ -220,10 +221,11 @@ impl ChecklistSet {
 
     pub(super) fn remove_pair(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
-        let (component, transaction) = (pair.component, pair.transaction);
+        let (component, transaction, group) = (pair.component, pair.transaction, pair.group);
         let (path, priority) = ((pair.base, pair.destination), pair.priority);
         let was_selected = self.is_selected(id);
         self.unindex(id);
+        self.groups.part(group);
         if let Some(transaction) = transaction {
             self.transactions.end(transaction);
         }

@@ -16,8 +16,11 @@ pub struct GroupId(u16);
 /// The order inside a foundation: first checklist, lowest component, highest priority.
 pub(super) type Rank = (u16, u16, Reverse<u64>, PairId);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Group {
+    key: (Foundation, Foundation),
+    /// Pairs of any state.
+    members: u16,
     /// Pairs that are Waiting or In-Progress, in any checklist.
     active: u16,
     /// Pairs that Succeeded, in any checklist.
@@ -32,6 +35,8 @@ struct Group {
 pub(super) struct Groups {
     ids: BTreeMap<(Foundation, Foundation), GroupId>,
     list: Vec<Group>,
+    /// Places in the list that no pair needs any more.
+    free: Vec<GroupId>,
     /// Those with Frozen pairs and nothing Waiting or In-Progress.
     thawable: BTreeSet<GroupId>,
     /// Waiting and In-Progress pairs of all groups: Num-Waiting + Num-In-Progress of RFC 8445 §14.3.
@@ -39,14 +44,39 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The group of the combination of a local and a remote foundation (RFC 8445 §6.1.2.6).
-    pub(super) fn id(&mut self, local: Foundation, remote: Foundation) -> GroupId {
-        let next = GroupId(self.list.len() as u16);
-        let id = *self.ids.entry((local, remote)).or_insert(next);
-        if id == next {
-            self.list.push(Group::default());
-        }
+    /// The group of the combination of a local and a remote foundation (RFC 8445 §6.1.2.6), with one more pair in it.
+    pub(super) fn join(&mut self, local: Foundation, remote: Foundation) -> GroupId {
+        let key = (local, remote);
+        let id = match self.ids.get(&key) {
+            Some(id) => *id,
+            None => self.found(key),
+        };
+        self.list[usize::from(id.0)].members += 1;
         id
+    }
+
+    fn found(&mut self, key: (Foundation, Foundation)) -> GroupId {
+        let group = Group { key, members: 0, active: 0, succeeded: 0, frozen: BTreeSet::new(), top: None };
+        let id = if let Some(id) = self.free.pop() {
+            self.list[usize::from(id.0)] = group;
+            id
+        } else {
+            self.list.push(group);
+            GroupId((self.list.len() - 1) as u16)
+        };
+        self.ids.insert(key, id);
+        id
+    }
+
+    /// A pair is gone, after it left its state. A group without pairs makes room for another one: peer-reflexive
+    /// candidates have foundations of their own and come and go.
+    pub(super) fn part(&mut self, id: GroupId) {
+        let group = &mut self.list[usize::from(id.0)];
+        group.members -= 1;
+        if group.members == 0 {
+            self.ids.remove(&group.key);
+            self.free.push(id);
+        }
     }
 
     /// The state of a pair that joins (RFC 8838 §12): Waiting if it is the topmost of its foundation or one of
@@ -122,6 +152,12 @@ impl Groups {
 
     fn first_frozen(&self, id: GroupId, stream: u16) -> Option<PairId> {
         self.list[usize::from(id.0)].frozen.iter().find(|rank| rank.0 == stream).map(|rank| rank.3)
+    }
+
+    /// Places for groups.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
     }
 
     /// Num-Waiting + Num-In-Progress of RFC 8445 §14.3.

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
-use super::pair::{Nominated, Pair, PairId, PairState};
+use super::pair::{Failure, Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
@@ -124,7 +124,7 @@ impl ChecklistSet {
     pub fn refuse(&mut self, base: BaseId, peer: IpAddr) {
         for id in self.pairs_to(base, peer, |_| true) {
             self.cancel_check(id);
-            self.expire(id);
+            self.give_up(id, Failure::NotPermitted);
         }
     }
 
@@ -135,9 +135,14 @@ impl ChecklistSet {
 
     /// Consent on this pair is lost (RFC 7675 §5.1): it is not valid any more.
     pub fn expire(&mut self, id: PairId) {
+        self.give_up(id, Failure::ConsentLost);
+    }
+
+    fn give_up(&mut self, id: PairId, why: Failure) {
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Failed;
+            pair.failure = Some(why);
             pair.valid = None;
         }
         self.index(id);

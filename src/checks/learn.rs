@@ -8,14 +8,10 @@ use std::net::SocketAddr;
 
 use super::form::Permission;
 use super::pair::{PairId, PairState, RemoteId};
-use super::set::{ChecklistSet, MAX_REMOTES, Remote};
+use super::set::{ChecklistSet, Remote};
 use crate::candidate::address::without_link;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
 use crate::io::ComponentId;
-
-/// Peer-reflexive remote candidates of a set. Each NAT between two agents makes one; more are NATs that map anew for
-/// each destination.
-pub const MAX_PEER_REFLEXIVE: usize = 32;
 
 impl ChecklistSet {
     /// The pair of an address that was never heard of.
@@ -46,7 +42,7 @@ impl ChecklistSet {
         let kind = CandidateType::PeerReflexive;
         let candidate = Candidate::udp(foundation, component.component, priority, addr, kind, None);
         let learnt = self.remotes.iter().filter(|remote| remote.candidate.kind == kind).count();
-        if learnt < MAX_PEER_REFLEXIVE && self.remotes.len() < MAX_REMOTES {
+        if learnt < self.limits.peer_reflexive && self.remotes.len() < self.limits.remote_candidates {
             return self.push_remote(component, addr, candidate);
         }
         let id = self.forget_remote()?;

@@ -19,6 +19,7 @@ pub mod form;
 pub mod freeze;
 mod index;
 pub mod learn;
+pub mod limits;
 pub mod nominate;
 pub mod pair;
 pub mod request;
@@ -32,6 +33,7 @@ pub mod set;
 mod tests;
 
 pub use form::Permission;
-pub use pair::{Pair, PairId, PairState, RemoteId};
+pub use limits::Limits;
+pub use pair::{Failure, Pair, PairId, PairState, RemoteId};
 pub use role::Role;
 pub use set::{ChecklistSet, Generation, Implementation};

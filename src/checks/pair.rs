@@ -74,6 +74,27 @@ pub struct Quality {
     pub responses_received: u32,
     /// The peer's checks received.
     pub requests_received: u32,
+    /// Answers to our checks that the peer's password does not vouch for: dropped (RFC 8489 §9.1.4).
+    pub answers_unverified: u32,
+    /// Answers 487 to our checks (RFC 8445 §7.2.5.1).
+    pub role_conflicts: u32,
+}
+
+/// Why a pair is Failed, kept so that somebody can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// No answer to any request (RFC 8445 §7.2.5.2.3).
+    Unanswered,
+    /// An error response with this code; 0 if it does not say (RFC 8445 §7.2.5.2.4).
+    Refused(u16),
+    /// The answer came to another base or from this other address (RFC 8445 §7.2.5.2.1).
+    Asymmetric(SocketAddr),
+    /// A success response without a mapped address.
+    Incomplete,
+    /// The relay does not send to this address, or not any more (RFC 8656 §9).
+    NotPermitted,
+    /// Consent was lost (RFC 7675 §5.1).
+    ConsentLost,
 }
 
 /// One pair: a base and a remote transport address. What type the candidates are is metadata of the pair, so a
@@ -104,13 +125,15 @@ pub struct Pair {
     pub authenticated: bool,
     /// Measurements.
     pub quality: Quality,
+    /// Why it failed last; it may have been checked anew since.
+    pub failure: Option<Failure>,
     pub(super) group: GroupId,
     /// In the triggered-check queue.
     pub(super) queued: bool,
     /// The next check carries USE-CANDIDATE.
     pub(super) nominating: bool,
     /// Waits for a TURN permission; no ordinary check until then.
-    pub(super) blocked: bool,
+    pub blocked: bool,
     /// The transaction that is under way.
     pub(super) transaction: Option<TransactionId>,
 }

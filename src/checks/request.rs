@@ -2,13 +2,14 @@
 
 use std::net::SocketAddr;
 
-use super::pair::{LocalId, Nominated, PairId, PairState};
+use super::pair::{Failure, LocalId, Nominated, PairId, PairState};
+use super::respond::KNOWN;
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
 use crate::candidate::{Candidate, CandidateType};
 use crate::stun::auth::Integrity;
-use crate::stun::transaction::{Due, Transaction};
+use crate::stun::transaction::{Due, Transaction, Transactions};
 use crate::stun::wire::{Class, Method, attr};
 use crate::stun::{Message, TransactionId, Verified, Writer};
 use crate::time::{Duration, Instant};
@@ -113,9 +114,10 @@ impl ChecklistSet {
         Some(Addressed { base: pair.base, destination: pair.destination, len })
     }
 
-    /// An answer that the peer's key vouches for.
+    /// An answer that the peer's key vouches for, protected as our requests are (RFC 8489 §7, §9.1.4).
     pub fn verify_answer<'a>(&self, stream: u16, message: Message<'a>) -> Option<Verified<'a>> {
-        message.verify(&self.checklist(stream)?.remote.as_ref()?.key).ok()
+        let answer = message.verify(&self.checklist(stream)?.remote.as_ref()?.key).ok()?;
+        (answer.by() == Integrity::Sha1 && message.has_fingerprint()).then_some(answer)
     }
 
     /// Processes the answer to a check of ours (RFC 8445 §7.2.5).
@@ -133,27 +135,31 @@ impl ChecklistSet {
         let Some(pair) = self.pair(check.pair) else { return Outcome::Ignored };
         let symmetric = (pair.base, pair.destination) == (base, source);
         let Some(answer) = self.verify_answer(pair.component.stream, message) else {
+            if let Some(pair) = self.pair_mut(check.pair) {
+                pair.quality.answers_unverified += 1;
+            }
             return Outcome::Ignored;
         };
         let Some(transaction) = self.transactions.end(id) else { return Outcome::Ignored };
         if !symmetric {
             // RFC 8445 §7.2.5.2.1.
-            return self.fail(id, &check);
+            return self.fail(id, &check, Failure::Asymmetric(source));
         }
+        let code = answer.attributes().error_code().map_or(0, |error| error.code);
         match message.class() {
             Class::Success => self.succeed(now, &transaction, &answer),
-            _ if answer.attributes().error_code().is_some_and(|error| error.code == 487) => {
-                self.switch(id, &check)
-            }
-            _ => self.fail(id, &check),
+            _ if code == 487 => self.switch(id, &check),
+            _ => self.fail(id, &check, Failure::Refused(code)),
         }
     }
 
     /// RFC 8445 §7.2.5.3.
     fn succeed(&mut self, now: Instant, transaction: &Transaction<Check>, answer: &Verified<'_>) -> Outcome {
         let check = transaction.owner;
-        let Some(mapped) = answer.attributes().xor_address(attr::XOR_MAPPED_ADDRESS) else {
-            return self.fail(answer.message().transaction_id(), &check);
+        // RFC 8489 §6.3.3.
+        let understood = Some(answer.attributes()).filter(|it| it.unknown_required(&KNOWN).next().is_none());
+        let Some(mapped) = understood.and_then(|it| it.xor_address(attr::XOR_MAPPED_ADDRESS)) else {
+            return self.fail(answer.message().transaction_id(), &check, Failure::Incomplete);
         };
         let Some(local) = self.local_of(&check, mapped) else { return Outcome::Unchanged };
         let Some(pair) = self.pair(check.pair) else { return Outcome::Unchanged };
@@ -203,9 +209,14 @@ impl ChecklistSet {
         if let Some(index) = known {
             return Some(LocalId(index as u16));
         }
+        let kind = CandidateType::PeerReflexive;
+        if self.locals.iter().filter(|local| local.candidate.kind == kind).count()
+            >= self.limits.peer_reflexive
+        {
+            return self.bases.get(&base).copied();
+        }
         let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
         let foundation = self.learn_foundation();
-        let kind = CandidateType::PeerReflexive;
         let candidate =
             Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
         self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
@@ -218,6 +229,7 @@ impl ChecklistSet {
             self.reprioritize();
         }
         if let Some(pair) = self.pair_mut(check.pair) {
+            pair.quality.role_conflicts += 1;
             if pair.transaction == Some(id) {
                 pair.transaction = None;
             }
@@ -249,7 +261,7 @@ impl ChecklistSet {
             match self.transactions.poll_due(now)? {
                 Due::Retransmit(id, _) => return Some(Timeout::Retransmit(id)),
                 Due::TimedOut(id, check) => {
-                    if let Outcome::Failed(pair) = self.fail(id, &check) {
+                    if let Outcome::Failed(pair) = self.fail(id, &check, Failure::Unanswered) {
                         return Some(Timeout::Failed(pair));
                     }
                 }
@@ -259,7 +271,7 @@ impl ChecklistSet {
 
     /// RFC 8445 §7.2.5.2: the pair fails, unless a later check is under way. A pair whose nomination fails is not
     /// valid any more (§7.2.5.3.4); the checklist goes on while it can (RFC 8863 §4).
-    fn fail(&mut self, id: TransactionId, check: &Check) -> Outcome {
+    fn fail(&mut self, id: TransactionId, check: &Check, why: Failure) -> Outcome {
         let Some(pair) = self.pair_mut(check.pair) else { return Outcome::Unchanged };
         if pair.transaction != Some(id) {
             return Outcome::Unchanged;
@@ -270,6 +282,7 @@ impl ChecklistSet {
         self.unindex(check.pair);
         if let Some(pair) = self.pair_mut(check.pair) {
             pair.state = PairState::Failed;
+            pair.failure = Some(why);
             pair.valid = None;
             pair.nominated = Nominated::No;
         }
@@ -303,6 +316,11 @@ impl ChecklistSet {
         if let Some(transaction) = transaction {
             self.transactions.cancel(transaction);
         }
+    }
+
+    /// The agent is over: no check is sent again, and no answer counts.
+    pub fn conclude(&mut self) {
+        self.transactions = Transactions::default();
     }
 
     /// When [`Self::poll_timeout`] has something.

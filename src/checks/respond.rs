@@ -4,21 +4,30 @@ use std::net::SocketAddr;
 
 use super::pair::{Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
-use super::set::{ChecklistSet, Generation, Implementation, MAX_PAIRS};
+use super::set::{ChecklistSet, Generation, Implementation};
 use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
 use crate::stun::wire::{Class, Method, attr};
-use crate::stun::{Attributes, Message, TransactionId, Verified, Writer};
+use crate::stun::{Attributes, Message, TransactionId, Verified, Writer, code};
 use crate::time::{Duration, Instant};
 
 /// How long the answer to a check is consent to send (RFC 7675 §5.1).
 const CONSENT: Duration = Duration::from_secs(30);
-/// Comprehension-required attributes that a check may have.
-const KNOWN: [u16; 5] = [
+/// Comprehension-required attributes of STUN and ICE (RFC 8489 §18.3, RFC 8445 §20.1). Those that a check has no use
+/// for are ignored (RFC 8489 §6.3).
+pub(super) const KNOWN: [u16; 13] = [
+    attr::MAPPED_ADDRESS,
     attr::USERNAME,
     attr::MESSAGE_INTEGRITY,
+    attr::ERROR_CODE,
+    attr::UNKNOWN_ATTRIBUTES,
+    attr::REALM,
+    attr::NONCE,
     attr::MESSAGE_INTEGRITY_SHA256,
+    attr::PASSWORD_ALGORITHM,
+    attr::USERHASH,
+    attr::XOR_MAPPED_ADDRESS,
     attr::PRIORITY,
     attr::USE_CANDIDATE,
 ];
@@ -51,7 +60,7 @@ impl Reply {
         generation: Generation,
         message: Message<'_>,
     ) -> Self {
-        let answer = Answer::Error { code: 401, unknown: None };
+        let answer = Answer::Error(401);
         Self { base, destination, id: message.transaction_id(), answer, signed: None, generation }
     }
 }
@@ -61,13 +70,23 @@ impl Reply {
 pub enum Answer {
     /// Success, with the mapped address.
     Success,
-    /// An error response; 420 names the first unknown attribute.
-    Error {
-        /// The code.
-        code: u16,
-        /// For 420.
-        unknown: Option<u16>,
-    },
+    /// An error response with this code.
+    Error(u16),
+    /// 420, with the types that were not understood.
+    Unknown(Unknown),
+}
+
+/// Types of attributes that were not understood, each once: the first eight, since a ninth teaches nobody more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unknown([Option<u16>; 8]);
+
+impl Unknown {
+    /// `None` if all that must be understood is.
+    fn of(attributes: &Attributes<'_>) -> Option<Self> {
+        let mut kinds = [None; 8];
+        kinds.iter_mut().zip(attributes.unknown_required(&KNOWN)).for_each(|(to, kind)| *to = Some(kind));
+        kinds[0].map(|_| Self(kinds))
+    }
 }
 
 /// What a request of the peer changed.
@@ -116,16 +135,16 @@ impl ChecklistSet {
             Err(verdict) => return verdict,
         };
         let attributes = request.attributes();
-        let error = |code, unknown| Answer::Error { code, unknown };
-        if let Some(unknown) = first_unknown(&attributes) {
-            return Verdict::Refused(Reply { answer: error(420, Some(unknown)), ..reply });
+        let refused = |answer| Verdict::Refused(Reply { answer, ..reply });
+        if let Some(unknown) = Unknown::of(&attributes) {
+            return refused(Answer::Unknown(unknown));
         }
         let Some(priority) = attributes.u32(attr::PRIORITY) else {
-            return Verdict::Refused(Reply { answer: error(400, None), ..reply });
+            return refused(Answer::Error(400));
         };
         let switched = match self.conflict(&attributes) {
             Conflict::None => None,
-            Conflict::Refuse => return Verdict::Refused(Reply { answer: error(487, None), ..reply }),
+            Conflict::Refuse => return refused(Answer::Error(487)),
             Conflict::Switch => {
                 self.roles.role = self.roles.role.other();
                 self.reprioritize();
@@ -164,10 +183,7 @@ impl ChecklistSet {
             signed: None,
             generation: self.generation,
         };
-        let unauthenticated = |code| {
-            let answer = Answer::Error { code, unknown: None };
-            Verdict::Unauthenticated(Reply { answer, ..reply })
-        };
+        let unauthenticated = |code| Verdict::Unauthenticated(Reply { answer: Answer::Error(code), ..reply });
         let (Some(username), true) = (message.username(), message.has_integrity()) else {
             return Err(unauthenticated(400));
         };
@@ -242,7 +258,7 @@ impl ChecklistSet {
             false
         };
         self.limit_pairs();
-        if self.by_path.len() > MAX_PAIRS {
+        if self.by_path.len() > self.limits.pairs {
             // Nothing could be given up for it.
             self.remove_pair(id);
             return None;
@@ -281,11 +297,12 @@ impl ChecklistSet {
             Answer::Success => {
                 writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, reply.destination);
             }
-            Answer::Error { code, unknown } => {
+            Answer::Error(code) => {
                 writer.put_error_code(code, "");
-                if let Some(unknown) = unknown {
-                    writer.put(attr::UNKNOWN_ATTRIBUTES, &unknown.to_be_bytes());
-                }
+            }
+            Answer::Unknown(Unknown(kinds)) => {
+                writer.put_error_code(code::UNKNOWN_ATTRIBUTE, "");
+                writer.put_unknown_attributes(kinds.into_iter().flatten());
             }
         }
         if let Some((stream, integrity)) = reply.signed {
@@ -299,8 +316,4 @@ impl ChecklistSet {
 /// `local ufrag:anything` (RFC 8445 §7.3): the right part may not be known yet.
 fn names(username: &[u8], ufrag: &str) -> bool {
     username.strip_prefix(ufrag.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'))
-}
-
-fn first_unknown(attributes: &Attributes<'_>) -> Option<u16> {
-    attributes.iter().map(|(kind, _)| kind).find(|kind| *kind < 0x8000 && !KNOWN.contains(kind))
 }

@@ -90,6 +90,9 @@ impl ChecklistSet {
         let check = self.check_of(id)?;
         let transaction = TransactionId(self.rng.transaction_id());
         let rto = self.rto();
+        if self.transactions.len() >= self.limits.open_transactions() {
+            self.transactions.forget_cancelled();
+        }
         let pair = self.pair_mut(id)?;
         pair.transaction = Some(transaction);
         if pair.state != PairState::Succeeded {
@@ -118,10 +121,14 @@ impl ChecklistSet {
         (self.ta() * self.groups.active()).clamp(RTO, MAX_RTO)
     }
 
-    /// Puts a pair into the triggered-check queue, once; there it waits, not among the ordinary ones.
+    /// Puts a pair into the triggered-check queue, once; there it waits, not among the ordinary ones. If the queue is
+    /// full it stays among these. A nomination has room in any case.
     pub(super) fn trigger(&mut self, id: PairId) {
         let Some(pair) = self.pair(id).filter(|pair| !pair.queued) else { return };
         let stream = pair.component.stream;
+        if !pair.nominating && self.checklist(stream).is_none_or(|list| self.is_full(list)) {
+            return;
+        }
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.queued = true;
@@ -130,5 +137,10 @@ impl ChecklistSet {
         if let Some(checklist) = self.checklist_mut(stream) {
             checklist.triggered.push_back(id);
         }
+    }
+
+    fn is_full(&self, list: &Checklist) -> bool {
+        let early = list.remote.is_none() && list.triggered.len() >= self.limits.early_checks;
+        early || list.triggered.len() >= self.limits.triggered_checks
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
+use super::limits::Limits;
 use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
@@ -20,14 +21,8 @@ use crate::time::Duration;
 
 /// The ICE option of agents that know nominations with a value (draft-thatcher-ice-renomination).
 pub const RENOMINATION: &str = "renomination";
-/// Pairs over the whole set (RFC 8445 §6.1.2.5).
-pub const MAX_PAIRS: usize = 100;
-/// Remote candidates, peer-reflexive ones included.
-pub const MAX_REMOTES: usize = 128;
 /// The longest Ta that is kept to.
 pub const MAX_TA: Duration = Duration::from_secs(5);
-/// Local candidates, peer-reflexive ones included.
-pub const MAX_LOCALS: usize = 256;
 
 /// A candidate of this agent.
 #[derive(Debug, Clone)]
@@ -72,6 +67,8 @@ pub struct Settings {
     pub pacing: Duration,
     /// Whether this agent is a full or a lite one.
     pub implementation: Implementation,
+    /// How much it may hold.
+    pub limits: Limits,
 }
 
 /// How much of ICE an agent does (RFC 8445 §2.5).
@@ -95,6 +92,7 @@ pub struct ChecklistSet {
     pub(super) implementation: Implementation,
     pub(super) roles: Roles,
     pub(super) nomination: Nomination,
+    pub(super) limits: Limits,
     pub(super) checklists: Vec<Checklist>,
     pub(super) locals: Vec<Local>,
     pub(super) remotes: Vec<Remote>,
@@ -147,6 +145,7 @@ impl ChecklistSet {
             implementation: settings.implementation,
             roles,
             nomination: settings.nomination,
+            limits: settings.limits,
             checklists: checklists.collect(),
             locals: Vec::new(),
             remotes: Vec::new(),

@@ -1,12 +1,13 @@
 //! Rules of the checklist set, without bytes.
 
 use super::form::Permission;
+use super::limits::Limits;
 use super::nominate::Nomination;
 use super::pair::{PairId, PairState, RemoteId};
 use super::request::{Outcome, Timeout};
 use super::respond::Verdict;
 use super::role::{Conflict, Role, Roles};
-use super::set::{ChecklistSet, Implementation, MAX_PAIRS, MAX_REMOTES, Settings};
+use super::set::{ChecklistSet, Implementation, Settings};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
 use crate::credentials::Credentials;
@@ -27,6 +28,7 @@ fn set(role: Role, components: &[u16]) -> ChecklistSet {
         nomination: Nomination::First,
         pacing: Duration::from_millis(50),
         implementation: Implementation::Full,
+        limits: Limits::default(),
     };
     let mut set = ChecklistSet::new(settings, components, Rng::new([9; 32]));
     for stream in 0..components.len() as u16 {
@@ -387,10 +389,10 @@ fn pairs_and_remote_candidates_are_limited() {
             );
         }
     }
-    assert_eq!(set.pairs().count(), MAX_PAIRS);
+    assert_eq!(set.pairs().count(), Limits::default().pairs);
     let shares = [0, 1].map(|stream| set.pairs().filter(|(_, pair)| pair.component.stream == stream).count());
-    assert_eq!(shares, [MAX_PAIRS / 2; 2], "the larger checklist gives way");
-    let refused = (0..MAX_REMOTES as u16).any(|number| {
+    assert_eq!(shares, [Limits::default().pairs / 2; 2], "the larger checklist gives way");
+    let refused = (0..Limits::default().remote_candidates as u16).any(|number| {
         let candidate =
             candidate(at(0, 1), 1, 1, &format!("12.0.{}.{}:5000", number / 200, number % 200 + 1));
         let addr = candidate.address.socket().unwrap();
@@ -460,4 +462,86 @@ fn a_late_candidate_of_a_component_with_a_selected_pair_is_not_checked() {
     assert!(!set.wants_slot());
     set.remove_base(near);
     assert!(set.wants_slot() && set.begin_check(now).is_some());
+}
+
+/// A valid check of the peer to the first base of a stream, from this port.
+fn flood(set: &mut ChecklistSet, ports: std::ops::Range<u16>) {
+    let key = set.checklists()[0].local.key.clone();
+    let username = format!("{}:{REMOTE_UFRAG}", set.checklists()[0].local.ufrag);
+    for port in ports {
+        let mut buf = [0; 200];
+        let mut id = [1; 12];
+        id[..2].copy_from_slice(&port.to_be_bytes());
+        let mut check = Writer::new(&mut buf, Class::Request, Method::BINDING, TransactionId(id));
+        check.put(attr::USERNAME, username.as_bytes()).put_u32(attr::PRIORITY, 1);
+        check.integrity(&key, Integrity::Sha1).fingerprint();
+        let check = check.finish().unwrap();
+        let source = format!("192.0.2.9:{port}").parse().unwrap();
+        let verdict =
+            set.handle_request(test_epoch(), BaseId(0), at(0, 1), source, Message::parse(check).unwrap());
+        assert!(matches!(verdict, Verdict::Accepted { .. }), "{verdict:?}");
+    }
+}
+
+fn limited(limits: Limits, theirs: &[Credentials]) -> ChecklistSet {
+    let settings = Settings {
+        role: Role::Controlling,
+        nomination: Nomination::First,
+        pacing: Duration::from_millis(5),
+        implementation: Implementation::Full,
+        limits,
+    };
+    let mut set = ChecklistSet::new(settings, &[1], Rng::new([9; 32]));
+    for credentials in theirs {
+        set.set_remote_credentials(0, credentials.clone());
+    }
+    base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
+    set
+}
+
+fn their_credentials() -> Credentials {
+    Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap())
+}
+
+/// RFC 8445 §6.1.4.1, §7.3: who does not fit into the queue has an ordinary turn.
+#[test]
+fn queued_triggered_checks_and_early_checks_are_limited_and_none_is_lost() {
+    let now = test_epoch();
+    for (limits, known, most) in [
+        (Limits::default().triggered_checks(5), true, 5),
+        (Limits::default().early_checks(3), false, 3),
+        (Limits::default().early_checks(9).triggered_checks(4), false, 4),
+    ] {
+        let theirs = [their_credentials()];
+        let mut set = limited(limits, if known { &theirs } else { &[] });
+        flood(&mut set, 1000..1020);
+        assert_eq!(set.checklists()[0].triggered.len(), most);
+        assert_eq!(set.pairs().count(), 20);
+        set.set_remote_credentials(0, their_credentials());
+        assert_eq!(std::iter::from_fn(|| set.begin_check(now)).count(), 20, "each pair has its check");
+    }
+}
+
+/// RFC 8445 §7.3.1.4: each check of the peer replaces the one that is under way, whose answer still counts.
+#[test]
+fn open_transactions_are_limited_and_the_latest_stays() {
+    let now = test_epoch();
+    let mut set = limited(Limits::default().pairs(4).transactions(6), &[their_credentials()]);
+    let mut latest = None;
+    for _ in 0..50 {
+        flood(&mut set, 1000..1001);
+        latest = set.begin_check(now);
+        assert!(latest.is_some() && set.transactions.len() <= 6);
+    }
+    assert!(set.has_transaction(latest.unwrap()));
+}
+
+/// Peer-reflexive candidates come and go, and with each its foundation (RFC 8445 §7.3.1.3).
+#[test]
+fn foundations_of_forgotten_candidates_leave_nothing_behind() {
+    let mut set = limited(Limits::default(), &[their_credentials()]);
+    for _ in 0..3 {
+        flood(&mut set, 1..60_000);
+    }
+    assert!(set.groups.len() <= Limits::default().pairs + 1, "{} groups", set.groups.len());
 }

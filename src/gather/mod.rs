@@ -3,4 +3,4 @@
 
 mod query;
 
-pub use query::{Found, Gatherer, Query, Timeout};
+pub use query::{Asked, Found, Gatherer, Query, Timeout};

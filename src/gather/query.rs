@@ -12,8 +12,6 @@ use crate::time::{Duration, Instant};
 
 /// Tr: the mapping of a reflexive candidate is refreshed this often until ICE concludes (RFC 8445 §11).
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// Queries of one agent; more bases or servers than this gain nothing.
-const MAX_QUERIES: usize = 256;
 
 /// Which server is asked from which base. Both numbers are the agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +23,29 @@ pub struct Query {
     /// Its address.
     pub addr: SocketAddr,
 }
+
+/// The attributes that an answer may have and that must be understood (RFC 8489 §18.3), those of servers that know
+/// RFC 3489 only among them: RESPONSE-ADDRESS, SOURCE-ADDRESS, CHANGED-ADDRESS, PASSWORD, REFLECTED-FROM
+/// (RFC 8445 §5.1.1.2). All but the mapped addresses and the error are ignored.
+const KNOWN: [u16; 17] = [
+    attr::MAPPED_ADDRESS,
+    0x0002,
+    attr::CHANGE_REQUEST,
+    0x0004,
+    0x0005,
+    attr::USERNAME,
+    0x0007,
+    attr::MESSAGE_INTEGRITY,
+    attr::ERROR_CODE,
+    attr::UNKNOWN_ATTRIBUTES,
+    0x000B,
+    attr::REALM,
+    attr::NONCE,
+    attr::MESSAGE_INTEGRITY_SHA256,
+    attr::PASSWORD_ALGORITHM,
+    attr::USERHASH,
+    attr::XOR_MAPPED_ADDRESS,
+];
 
 /// What an answer says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,21 +69,47 @@ pub enum Timeout {
     Keepalive(Query),
 }
 
+/// What became of a query, kept after its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The query.
+    pub query: Query,
+    /// Requests sent, retransmissions included.
+    pub requests: u32,
+    /// Answers, errors included.
+    pub answers: u32,
+    /// The address that the server saw.
+    pub mapped: Option<SocketAddr>,
+}
+
 /// All queries of an agent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Gatherer {
+    limit: usize,
     waiting: VecDeque<Query>,
     transactions: Transactions<Query>,
     /// Answered queries whose mapping is kept, in the order they are due.
     kept: VecDeque<(Instant, Query)>,
-    asked: usize,
+    /// Every query so far, in order.
+    asked: Vec<Asked>,
 }
 
 impl Gatherer {
+    /// Asks so many queries at most.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            waiting: VecDeque::new(),
+            transactions: Transactions::default(),
+            kept: VecDeque::new(),
+            asked: Vec::new(),
+        }
+    }
+
     /// Queues a query; it begins in a slot.
     pub fn ask(&mut self, query: Query) {
-        if self.asked < MAX_QUERIES {
-            self.asked += 1;
+        if self.asked.len() < self.limit {
+            self.asked.push(Asked { query, requests: 0, answers: 0, mapped: None });
             self.waiting.push_back(query);
         }
     }
@@ -86,7 +133,7 @@ impl Gatherer {
     pub fn begin(&mut self, now: Instant, ta: Duration, rng: &mut Rng) -> Option<TransactionId> {
         let query = self.waiting.pop_front()?;
         let id = TransactionId(rng.transaction_id());
-        self.transactions.start(now, id, query, RTO.max(ta * self.asked as u32));
+        self.transactions.start(now, id, query, RTO.max(ta * self.asked.len() as u32));
         Some(id)
     }
 
@@ -95,6 +142,7 @@ impl Gatherer {
         self.waiting.retain(|query| query.base != base);
         self.transactions.retain(|query| query.base != base);
         self.kept.retain(|(_, query)| query.base != base);
+        self.asked.retain(|asked| asked.query.base != base);
     }
 
     /// ICE is concluded: no mapping needs to be kept any more (RFC 8445 §8.3.1), and nothing more is asked.
@@ -102,7 +150,6 @@ impl Gatherer {
         self.waiting.clear();
         self.kept.clear();
         self.transactions = Transactions::default();
-        self.asked = 0;
     }
 
     /// Whether a query has this transaction id.
@@ -110,12 +157,25 @@ impl Gatherer {
         self.transactions.find(id).is_some()
     }
 
+    /// Every query so far, in the order they were asked.
+    pub fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    fn note(&mut self, query: Query, note: impl FnOnce(&mut Asked)) {
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.query == query) {
+            note(asked);
+        }
+    }
+
     /// Writes the request of an open query: no credentials (RFC 8445 §5.1.1.2).
-    pub fn write(&self, id: TransactionId, buf: &mut [u8]) -> Option<(Query, usize)> {
+    pub fn write(&mut self, id: TransactionId, buf: &mut [u8]) -> Option<(Query, usize)> {
         let query = self.transactions.find(id)?.owner;
         let mut writer = Writer::new(buf, Class::Request, Method::BINDING, id);
         writer.fingerprint();
-        Some((query, writer.finish().ok()?.len()))
+        let len = writer.finish().ok()?.len();
+        self.note(query, |asked| asked.requests += 1);
+        Some((query, len))
     }
 
     /// Writes a keepalive: a Binding indication with FINGERPRINT and nothing else (RFC 8445 §11).
@@ -140,7 +200,12 @@ impl Gatherer {
             return None;
         }
         self.transactions.end(id);
+        self.note(query, |asked| asked.answers += 1);
         let answer = message.plain();
+        // RFC 8489 §6.3.3, §6.3.4.
+        if answer.attributes().unknown_required(&KNOWN).next().is_some() {
+            return Some(Found::Incomplete(query));
+        }
         if answer.message().class() != Class::Success {
             let error = answer.attributes().error_code();
             return Some(match error {
@@ -150,6 +215,7 @@ impl Gatherer {
         }
         Some(match mapped_address(&answer) {
             Some(mapped) => {
+                self.note(query, |asked| asked.mapped = Some(mapped));
                 self.keep(now, query);
                 Found::Mapped(query, mapped)
             }

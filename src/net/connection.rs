@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use crate::agent::{Path, Reason, State};
+use crate::agent::{Diagnosis, Path, Reason, State};
 use crate::io::ComponentId;
 use crate::trace::Trace;
 
@@ -116,6 +116,12 @@ impl Connection {
     /// The counters, also of a session that has ended.
     pub async fn stats(&self) -> Stats {
         self.handle.stats().await
+    }
+
+    /// Why there is no path, or none but a relayed one: what was sent, what came back, and the most probable causes. Also
+    /// of a session that has ended; `None` if it was torn down, as by the end of its runtime.
+    pub async fn diagnosis(&self) -> Option<Diagnosis> {
+        self.handle.diagnosis().await
     }
 
     /// A copy of the records kept so far, for a [`Ladder`](crate::trace::Ladder); empty unless

@@ -165,6 +165,7 @@ impl Driver {
             Command::Stats(reply) => drop(reply.send(self.agent.stats())),
             Command::Trace(reply) => drop(reply.send(self.agent.trace().clone())),
             Command::Restart => self.agent.restart(clock::now()),
+            Command::Diagnosis(reply) => drop(reply.send(Some(self.agent.diagnosis()))),
             Command::Close => self.agent.close(clock::now()),
         }
         self.drain();
@@ -306,7 +307,9 @@ impl Driver {
         for (_, watch) in &self.routes {
             watch.send_replace(None);
         }
-        let end = End { stats: self.agent.stats(), trace: self.agent.trace().clone() };
+        let (stats, trace, diagnosis) =
+            (self.agent.stats(), self.agent.trace().clone(), self.agent.diagnosis());
+        let end = End { stats, trace, diagnosis };
         self.status.send_modify(|status| status.end = Some(Arc::new(end)));
         tracing::debug!("session ended");
     }

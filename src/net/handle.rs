@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::agent::{Reason, State};
+use crate::agent::{Diagnosis, Reason, State};
 use crate::error::SignalError;
 use crate::io::ComponentId;
 use crate::signal::Signal;
@@ -23,6 +23,7 @@ pub(super) enum Command {
     Stats(oneshot::Sender<stats::Stats>),
     Trace(oneshot::Sender<Trace>),
     Restart,
+    Diagnosis(oneshot::Sender<Option<Diagnosis>>),
     Close,
 }
 
@@ -40,6 +41,7 @@ pub(super) struct Status {
 pub(super) struct End {
     pub(super) stats: stats::Stats,
     pub(super) trace: Trace,
+    pub(super) diagnosis: Diagnosis,
 }
 
 /// One datagram of the peer.
@@ -116,6 +118,10 @@ impl Handle {
 
     pub(super) async fn trace(&self) -> Trace {
         self.ask(Command::Trace, |end| end.trace.clone()).await
+    }
+
+    pub(super) async fn diagnosis(&self) -> Option<Diagnosis> {
+        self.ask(Command::Diagnosis, |end| Some(end.diagnosis.clone())).await
     }
 
     /// Waits until the driver has ended. `None` if it was torn down, as by the end of its runtime.

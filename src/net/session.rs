@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-use crate::agent::{Event, Path, Reason, State};
+use crate::agent::{Diagnosis, Event, Path, Reason, State};
 use crate::error::SignalError;
 use crate::io::ComponentId;
 use crate::signal::Signal;
@@ -98,6 +98,12 @@ impl Session {
     /// The counters, also of a session that has ended.
     pub async fn stats(&self) -> Stats {
         self.handle.stats().await
+    }
+
+    /// Why there is no path, or none but a relayed one: what was sent, what came back, and the most probable causes. Also
+    /// of a session that has ended; `None` if it was torn down, as by the end of its runtime.
+    pub async fn diagnosis(&self) -> Option<Diagnosis> {
+        self.handle.diagnosis().await
     }
 
     /// A copy of the records kept so far, for a [`Ladder`](crate::trace::Ladder); empty unless

@@ -154,6 +154,14 @@ impl<K: Copy> Transactions<K> {
         }
     }
 
+    /// Forgets the cancelled one that would be forgotten next, if there is one: for an owner that has too many.
+    pub fn forget_cancelled(&mut self) {
+        let cancelled = |id: &TransactionId| self.open.get(id).is_some_and(|open| open.cancelled);
+        if let Some(id) = self.due.iter().map(|(_, id)| *id).find(cancelled) {
+            self.end(id);
+        }
+    }
+
     /// The next thing that is due, until `None`.
     pub fn poll_due(&mut self, now: Instant) -> Option<Due<K>> {
         loop {

@@ -212,6 +212,16 @@ mod tests {
         assert_eq!("TuRn:example.org".parse::<Uri>().unwrap().to_string(), "turn:example.org");
     }
 
+    /// RFC 8489 §8.1: there is no certificate to be had for an address. TURN has no such rule.
+    #[test]
+    fn stuns_takes_no_address() {
+        for host in ["192.0.2.1", "[2001:db8::1]", "192.0.2.1:5349"] {
+            assert_eq!(format!("stuns:{host}").parse::<Uri>().unwrap_err().field, "host");
+            assert!(format!("stun:{host}").parse::<Uri>().is_ok());
+        }
+        assert!("stuns:example.org".parse::<Uri>().is_ok());
+    }
+
     #[test]
     fn errors_name_the_part_that_is_wrong() {
         for (text, field) in [
@@ -225,8 +235,8 @@ mod tests {
             ("stun:[2001:db8::1]x", "host"),
             ("stun:[192.0.2.1]", "host"),
             ("stun:2001:db8::1", "port"),
-            ("stuns:192.0.2.1", "host"),
-            ("stuns:[2001:db8::1]", "host"),
+            ("stun:user@example.org", "host"),
+            ("stun:example.org/path", "host"),
             ("stun:example.org:", "port"),
             ("stun:example.org:0", "port"),
             ("stun:example.org:+1", "port"),

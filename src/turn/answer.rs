@@ -35,6 +35,7 @@ impl Client {
     pub(super) fn handle_answer(&mut self, now: Instant, message: Message<'_>) -> Received<'static> {
         let id = message.transaction_id();
         let Some(purpose) = self.requests.find(id) else { return Received::Unclaimed };
+        self.traffic.answers = self.traffic.answers.saturating_add(1);
         if message.method() != purpose.method() {
             return Received::Consumed;
         }

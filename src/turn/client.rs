@@ -33,6 +33,16 @@ pub struct Client {
     events: VecDeque<Event>,
     /// The last time that an input told.
     now: Option<Instant>,
+    pub(super) traffic: Traffic,
+}
+
+/// What went to the server and came back, data apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests sent, retransmissions included.
+    pub requests: u32,
+    /// Answers received, those that are not authentic included.
+    pub answers: u32,
 }
 
 impl Client {
@@ -47,7 +57,13 @@ impl Client {
             software: server.software.filter(|software| software.len() <= MAX_SOFTWARE),
             events: VecDeque::new(),
             now: None,
+            traffic: Traffic::default(),
         }
+    }
+
+    /// What went to the server and came back so far.
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Asks for a permission for the IP address of `peer`, once the allocation exists and in slots; several peers share
@@ -170,7 +186,9 @@ impl Client {
             writer.put_software(software);
         }
         self.authentication.sign(&mut writer);
-        writer.finish().ok().map(<[u8]>::len)
+        let len = writer.finish().ok()?.len();
+        self.traffic.requests = self.traffic.requests.saturating_add(1);
+        Some(len)
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<Event> {

@@ -41,7 +41,7 @@ mod request;
 mod tests;
 
 pub use channel::MAX_CHANNELS;
-pub use client::Client;
+pub use client::{Client, Traffic};
 pub use event::{Event, Input, Output, Received};
 pub use permission::MAX_PEERS;
 pub use problem::Problem;

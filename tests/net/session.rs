@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use floe::agent::diagnosis::Cause;
 use floe::io::ComponentId;
 use floe::net::Session;
 use floe::signal::What;
@@ -46,6 +47,17 @@ async fn events_and_signals_carried_by_hand_connect_two_sessions() {
     assert!(a.trace().await.records().len() > 5);
     let other = ComponentId { stream: 0, component: 2 };
     assert_eq!(a.try_send(other, b"x").unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn a_diagnosis_is_there_during_the_session_and_after_it() {
+    let endpoint = loopback(V4).await;
+    let a = endpoint.open(endpoint.config(Role::Controlling));
+    let during = a.diagnosis().await.unwrap();
+    assert_eq!(during.causes, [Cause::NoCredentials { checks_received: 0 }], "{during}");
+    a.close().await;
+    let after = a.diagnosis().await.unwrap();
+    assert_eq!((after.state, after.causes), (State::Closed, during.causes));
 }
 
 #[tokio::test]

@@ -5,3 +5,4 @@ mod client;
 mod data;
 mod hostile;
 mod requests;
+mod stun;

@@ -4,6 +4,8 @@
 
 mod attack;
 mod consent;
+mod diagnosis;
+mod limits;
 mod link;
 mod lite;
 mod loss;

@@ -164,6 +164,19 @@ fn names_survive_a_restart() {
     assert_eq!(world.selected_types(a, b), [CandidateType::Host; 2]);
 }
 
+/// A candidate with a name is in the diagnosis, with the address that the name stands for.
+#[test]
+fn a_diagnosis_shows_what_names_stand_for() {
+    let mut world = World::new(8);
+    let [a, b] = neighbours(&mut world, [named(Role::Controlling, 1), named(Role::Controlled, 2)]);
+    world.signal(a, b);
+    world.run_until(secs(2), |w| w.completed(a) && w.completed(b));
+    let diagnosis = world.agent_ref(a).diagnosis();
+    assert_eq!(diagnosis.peer.names, 0);
+    assert_eq!(diagnosis.peer.candidates[0].addr.ip(), world.addresses(b)[0]);
+    assert!(!diagnosis.pairs.is_empty());
+}
+
 /// No address of the host in anything that is signalled: not as an address, not as a related one. The name is
 /// published before it is signalled, once for all components.
 #[test]
@@ -388,4 +401,22 @@ fn mode_3_signals_no_address_of_the_host_rfc_8828_section_5_2() {
 fn mode_4_sends_to_relays_only_rfc_8828_section_5_2() {
     let relayed = Moded::new(Policy::Relay, cone);
     assert!(relayed.used.is_empty() && relayed.signalled.is_empty(), "{:?}", relayed.signalled);
+}
+
+/// IPH-7-b: whoever misses host candidates sees the mode, and the types that there are.
+#[test]
+fn a_diagnosis_tells_the_mode_and_the_types_rfc_8828_section_7() {
+    for (policy, kinds) in [
+        (Policy::DefaultRoute, &[CandidateType::Host, CandidateType::ServerReflexive][..]),
+        (Policy::Relay, &[]),
+    ] {
+        let mut world = World::new(9);
+        let stun = world.stun_server();
+        let a = world.agent(cone(), Config::new(Role::Controlling, seed(1)).policy(policy).stun_server(stun));
+        world.run_for(secs(1));
+        let diagnosis = world.agent_ref(a).diagnosis();
+        let candidates = diagnosis.bases.iter().flat_map(|base| &base.candidates);
+        assert_eq!(candidates.map(|end| end.kind).collect::<Vec<_>>(), kinds);
+        assert_eq!(diagnosis.policy, policy);
+    }
 }

@@ -19,6 +19,21 @@ pub(crate) enum Line<'a> {
     Data { text: Cow<'a, str> },
     Error { message: String },
     Stats(Stats),
+    Diagnosis { causes: Vec<Cause>, text: String },
+}
+
+/// One cause of a diagnosis, most probable first.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cause {
+    name: &'static str,
+    certainty: String,
+    text: String,
+}
+
+impl From<&floe::agent::diagnosis::Cause> for Cause {
+    fn from(cause: &floe::agent::diagnosis::Cause) -> Self {
+        Self { name: cause.name(), certainty: cause.certainty().to_string(), text: cause.to_string() }
+    }
 }
 
 /// The counters, with the names of W3C webrtc-stats where it has one.
@@ -51,7 +66,7 @@ pub(crate) fn report(line: &Line<'_>) {
         Line::State { state, ms } => format!("floe: {state} after {ms} ms\n"),
         Line::Selected { local, remote, .. } => format!("floe: selected {local} ↔ {remote}\n"),
         Line::Error { message } => format!("floe: {message}\n"),
-        Line::Data { .. } | Line::Stats(_) => return,
+        Line::Data { .. } | Line::Stats(_) | Line::Diagnosis { .. } => return,
     };
     // Whole, since the other side may write to the same terminal.
     let _ = err.write_all(text.as_bytes());

@@ -24,9 +24,11 @@ use crate::servers::{Names, Servers};
 /// end-of-candidates from one to the other.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Lines out: credentials, candidate, end-of-candidates, state, selected, data, error, stats
+Lines out: credentials, candidate, end-of-candidates, state, selected, data, error, stats,
+           diagnosis
 Lines in:  credentials, candidate, end-of-candidates (the other side's), and
-           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}  {\"type\":\"restart\"}  {\"type\":\"close\"}
+           {\"type\":\"send\",\"text\":…}  {\"type\":\"burst\",\"count\":N,\"size\":BYTES}  {\"type\":\"stats\"}
+           {\"type\":\"diagnosis\"}  {\"type\":\"restart\"}  {\"type\":\"close\"}
 
 Example, two machines and a pipe:
   mkfifo f
@@ -144,6 +146,7 @@ impl Peer {
             tokio::select! {
                 event = session.event() => match event {
                     Some(event) => if self.follow(event).is_break() {
+                        self.explain().await;
                         return Err(Exit::Told);
                     },
                     None => return Ok(()),
@@ -163,6 +166,7 @@ impl Peer {
                 () = timeout => {
                     error("not connected in time".to_owned());
                     self.show_state(State::Failed);
+                    self.explain().await;
                     session.close().await;
                     return Err(Exit::Told);
                 }
@@ -259,6 +263,10 @@ impl Peer {
                 self.session.restart().await;
                 Ok(())
             }
+            Some("diagnosis") => {
+                self.show_diagnosis().await;
+                Ok(())
+            }
             Some("close") => return ControlFlow::Break(()),
             // A later version's line.
             Some(_) => Ok(()),
@@ -313,6 +321,20 @@ impl Peer {
             }
         });
         Ok(())
+    }
+
+    async fn show_diagnosis(&self) {
+        if let Some(diagnosis) = self.session.diagnosis().await {
+            let causes = diagnosis.causes.iter().map(Into::into).collect();
+            lines::print_json(&Line::Diagnosis { causes, text: diagnosis.to_string() });
+        }
+    }
+
+    /// For whoever reads stderr: why it failed.
+    async fn explain(&self) {
+        if let Some(diagnosis) = self.session.diagnosis().await {
+            eprint!("{diagnosis}");
+        }
     }
 
     async fn show_stats(&self) {

@@ -192,3 +192,55 @@ fn a_401_to_a_refresh_ends_the_allocation() {
     assert_eq!(bench.take_events(), [Event::Problem(Problem::Unauthorized), Event::Lost]);
     assert_eq!(bench.client.deadline(), None);
 }
+
+/// RFC 8489 §9.2.5.
+#[test]
+fn a_401_is_answered_by_a_new_transaction_in_the_next_slot() {
+    let mut bench = Bench::new();
+    let first = bench.slot();
+    bench.challenge(&first, code::UNAUTHENTICATED, "nonce", None);
+    let second = bench.slot();
+    assert_ne!(first.message().transaction_id(), second.message().transaction_id());
+    assert!(second.message().verify(&bench.key).is_ok());
+    bench.wait(secs(5));
+    assert!(bench.drain().iter().all(|request| *request == second), "the first one is over");
+}
+
+/// RFC 8489 §9.2.5: unknown algorithms, parameters and garbage in the padding too; the choice is one that floe knows.
+#[test]
+fn an_offer_travels_back_byte_for_byte_with_a_choice_from_it() {
+    let list = [0, 9, 0, 3, 1, 2, 3, 0xFF, 0, 2, 0, 0];
+    let mut bench = Bench::new();
+    bench.key = Key::long_term(PasswordAlgorithm::Sha256, "user", REALM, "pass");
+    let first = bench.slot();
+    let mut buf = [0; 300];
+    let id = first.message().transaction_id();
+    let mut answer = Writer::error(&mut buf, Method::ALLOCATE, id, code::UNAUTHENTICATED);
+    answer.put_realm(REALM).put_nonce(WITH_ALGORITHMS).put(attr::PASSWORD_ALGORITHMS, &list);
+    let _ = bench.receive(answer.finish().unwrap());
+    let second = bench.slot();
+    let verified = second.message().verify(&bench.key).unwrap();
+    assert_eq!(verified.attributes().find(attr::PASSWORD_ALGORITHMS), Some(&list[..]));
+    assert_eq!(verified.attributes().find(attr::PASSWORD_ALGORITHM), Some(&[0, 2, 0, 0][..]));
+}
+
+/// RFC 8489 §9.2.4: a server may protect it with the key of the old nonce.
+#[test]
+fn a_438_is_met_with_and_without_integrity() {
+    for is_signed in [false, true] {
+        let mut bench = Bench::allocated();
+        let (_, refresh) = bench.next_sent().unwrap();
+        let mut buf = [0; 300];
+        let message = refresh.message();
+        let mut answer =
+            Writer::error(&mut buf, message.method(), message.transaction_id(), code::STALE_NONCE);
+        answer.put_realm(REALM).put_nonce("fresh");
+        if is_signed {
+            answer.integrity(&bench.key, Integrity::Sha1);
+        }
+        let answer = answer.finish().unwrap().to_vec();
+        assert_eq!(bench.receive(&answer), Received::Consumed);
+        let (_, again) = bench.next_sent().unwrap();
+        assert_eq!((again.method(), again.nonce()), (Method::REFRESH, Some("fresh".into())));
+    }
+}

@@ -40,6 +40,36 @@ fn an_answer_without_integrity_ends_nothing() {
     assert_eq!(bench.take_events(), [Event::Problem(Problem::IntegrityViolated)]);
 }
 
+/// An error response without integrity to the one open Allocate, and what follows.
+fn unsigned_error(code: u16, fill: impl FnOnce(&mut Writer<'_>)) {
+    let mut bench = Bench::new();
+    let first = bench.slot();
+    bench.challenge(&first, code::UNAUTHENTICATED, "nonce", None);
+    let request = bench.slot();
+    let mut buf = [0; 300];
+    let mut answer = Writer::error(&mut buf, Method::ALLOCATE, request.message().transaction_id(), code);
+    fill(&mut answer);
+    let answer = answer.finish().unwrap().to_vec();
+    assert_eq!(bench.receive(&answer), Received::Consumed);
+    assert_eq!(bench.take_events(), []);
+    bench.allocate(&request, 600);
+    assert!(matches!(bench.take_events()[..], [Event::Allocated { .. }]));
+}
+
+/// RFC 8489 §9.2.5: as if it had never been received.
+#[test]
+fn a_400_without_integrity_does_not_end_an_allocate() {
+    unsigned_error(code::BAD_REQUEST, |_| {});
+}
+
+/// RFC 8489 §14.8: nobody is sent elsewhere by somebody without the key.
+#[test]
+fn a_300_without_integrity_is_ignored() {
+    unsigned_error(code::TRY_ALTERNATE, |answer| {
+        answer.put_address(attr::ALTERNATE_SERVER, addr("203.0.113.66:3478"));
+    });
+}
+
 /// RFC 8489 §9.2.5.
 #[test]
 fn an_answer_whose_nonce_announces_algorithms_without_them_is_dropped() {
