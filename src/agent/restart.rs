@@ -74,7 +74,7 @@ impl Agent {
                     let relay = self.relays.get(relay);
                     let known = relay.and_then(|relay| Some((relay.from, relay.server_addr, relay.mapped?)));
                     if let Some((from, server, mapped)) = known {
-                        self.add_reflexive(from, mapped, server);
+                        self.add_reflexive(from, mapped, Some(server));
                         self.offer_relayed(now, id, &base, server, mapped);
                     }
                 }

@@ -1,12 +1,13 @@
 //! Signaling: what this agent tells about itself, and what the peer says.
 
+use std::net::SocketAddr;
+
 use super::Agent;
 use super::bases::Via;
 use super::config::Nomination;
 use super::event::Event;
 use super::notes::Notes;
 use super::state::State;
-use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
 use crate::checks::set::RENOMINATION;
@@ -169,14 +170,25 @@ impl Agent {
         if candidate.transport != Transport::Udp {
             return Err(SignalError::Unsupported("a TCP candidate"));
         }
-        let Address::Socket(addr) = candidate.address else {
-            return Err(SignalError::Unsupported("a candidate whose address is a name"));
-        };
+        match candidate.address {
+            Address::Socket(addr) => self.admit_candidate(now, component, addr, candidate),
+            Address::Name { .. } => self.ask_name(component, candidate),
+        }
+    }
+
+    /// Takes a remote candidate at `addr`, which its name stands for if it has one.
+    pub(super) fn admit_candidate(
+        &mut self,
+        now: Instant,
+        component: ComponentId,
+        addr: SocketAddr,
+        candidate: Candidate,
+    ) -> Result<(), SignalError> {
         let has_loopback = self.bases.iter().any(|(_, base)| base.addr.ip().is_loopback());
-        if !is_checkable_remote(addr, has_loopback) {
+        if !self.config.remote_filter.admits(addr, has_loopback) {
             return Err(SignalError::Address(addr));
         }
-        self.record_candidate(now, Side::Remote, &candidate);
+        self.record_candidate_at(now, Side::Remote, &candidate, addr);
         let bases = &self.bases;
         let permission = |base| match bases.get(base).map(|base| base.via) {
             Some(Via::Relay(_)) => Permission::Needed,

@@ -17,6 +17,7 @@ use crate::time::{Duration, Instant};
 use super::clock::{self, Alarm};
 use super::counters::Counters;
 use super::handle::{Command, End, Payload, Status};
+use super::mdns::{Answer, Names};
 use super::pacer::{Pacer, Slot};
 use super::route::Route;
 use super::udp::UdpSocket;
@@ -50,6 +51,7 @@ impl Port {
 enum Happening {
     Due,
     Command(Option<Command>),
+    Resolved(Answer),
     Readable(usize),
 }
 
@@ -68,6 +70,9 @@ pub(super) struct Driver {
     pub(super) status: watch::Sender<Status>,
     pub(super) routes: Vec<(ComponentId, watch::Sender<Option<Route>>)>,
     pub(super) timing: Timing,
+    pub(super) names: Arc<Names>,
+    /// Where answers about names come in, and the end that is given to who answers.
+    pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
 }
 
 /// When the loop has to look at the agent again.
@@ -110,6 +115,7 @@ impl Driver {
                 happening = async {
                     tokio::select! {
                         command = self.commands.recv(), if has_handle => Happening::Command(command),
+                        Some(answer) = self.answers.1.recv() => Happening::Resolved(answer),
                         port = poll_fn(|cx| poll_readable(&self.ports, first_port, cx)) => Happening::Readable(port),
                     }
                 } => happening,
@@ -120,6 +126,10 @@ impl Driver {
                 Happening::Command(None) => {
                     has_handle = false;
                     self.handle_command(Command::Close);
+                }
+                Happening::Resolved((request, address)) => {
+                    let _ = self.agent.handle_input(clock::now(), Input::Resolved { request, address });
+                    self.drain();
                 }
                 Happening::Readable(port) => {
                     // The next one is asked first the next time.
@@ -249,6 +259,18 @@ impl Driver {
                     if let Some(port) = self.ports.get_mut(id.0 as usize) {
                         *port = None;
                     }
+                    continue;
+                }
+                Output::Publish { name, address } => {
+                    self.names.publish(name, address);
+                    continue;
+                }
+                Output::Withdraw { name } => {
+                    self.names.withdraw(name);
+                    continue;
+                }
+                Output::Resolve(resolve) => {
+                    self.names.resolve(resolve, self.answers.0.clone());
                     continue;
                 }
                 Output::Wait(wake) => {

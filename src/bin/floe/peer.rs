@@ -1,6 +1,5 @@
 //! `floe peer`: one ICE agent as a process, with JSON lines on stdin and stdout for signaling, data and commands.
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +9,11 @@ use tokio::time::Instant;
 
 use floe::agent::Policy;
 use floe::io::ComponentId;
-use floe::net::{Endpoint, Session};
+use floe::net::Session;
 use floe::signal::{Signal, What};
 use floe::{Event, Role, State};
 
+use crate::addresses::Addresses;
 use crate::exit::{self, Exit};
 use crate::lines::{self, Line, Out, Stats};
 use crate::servers::{Names, Servers};
@@ -53,12 +53,8 @@ pub(crate) struct Args {
     /// A lite agent: for a host with a public address; it answers checks and sends none
     #[arg(long)]
     lite: bool,
-    /// Gather host candidates on this address only; may be repeated; the only way to use loopback
-    #[arg(long, value_name = "ADDR")]
-    bind: Vec<IpAddr>,
-    /// Leave IPv6 out
-    #[arg(long)]
-    no_ipv6: bool,
+    #[command(flatten)]
+    addresses: Addresses,
     /// Gather TCP candidates too (not supported)
     #[arg(long)]
     tcp: bool,
@@ -92,17 +88,13 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
             return Err(Exit::usage(format!("{option} is not supported")));
         }
     }
-    let mut endpoint = Endpoint::builder().addresses(args.bind.iter().copied());
-    if args.no_ipv6 {
-        endpoint = endpoint.ipv4_only();
-    }
-    let endpoint = endpoint.bind().await.map_err(Exit::failure)?;
+    let endpoint = args.addresses.endpoint().bind().await.map_err(Exit::failure)?;
     let role = if args.controlling { Role::Controlling } else { Role::Controlled };
     let policy = match args.policy {
         PolicyArg::All => Policy::All,
         PolicyArg::Relay => Policy::Relay,
     };
-    let mut config = endpoint.config(role).policy(policy);
+    let mut config = args.addresses.add_to(endpoint.config(role).policy(policy));
     if args.lite {
         config = config.lite();
     }
