@@ -306,3 +306,11 @@ fn an_allocation_is_given_back_though_its_refresh_is_just_due() {
     assert_eq!(request.method(), Method::REFRESH);
     assert_eq!(request.plain().attributes().lifetime(), Some(Duration::ZERO));
 }
+
+/// Any thread may own an agent, and look at it.
+#[test]
+fn agents_and_paths_cross_threads() {
+    fn crosses<T: Send + Sync + 'static>() {}
+    crosses::<Agent>();
+    crosses::<Path>();
+}
