@@ -70,7 +70,10 @@ impl ChecklistSet {
         candidate: Candidate,
     ) -> Option<LocalId> {
         if self.locals.len() >= self.limits.local_candidates {
-            return None;
+            // The place of a candidate whose base is gone: no pair has it any more.
+            let gone = self.locals.iter().position(|local| !self.bases.contains_key(&local.base))?;
+            self.locals[gone] = Local { candidate, base, component };
+            return Some(LocalId(gone as u16));
         }
         self.locals.push(Local { candidate, base, component });
         Some(LocalId((self.locals.len() - 1) as u16))

@@ -545,3 +545,18 @@ fn foundations_of_forgotten_candidates_leave_nothing_behind() {
     }
     assert!(set.groups.len() <= Limits::default().pairs + 1, "{} groups", set.groups.len());
 }
+
+/// Interfaces come and go for as long as a session lasts.
+#[test]
+fn candidates_of_bases_that_are_gone_make_room() {
+    let mut set = set(Role::Controlling, &[1]);
+    remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
+    for number in 0..1000 {
+        let near =
+            base(&mut set, number, at(0, 1), 1, &format!("10.{}.{}.1:5000", number / 250, number % 250));
+        let id = pair(&set, near, "192.0.2.2:5000");
+        assert!(set.pair(id).is_some());
+        set.remove_base(near);
+    }
+    assert!(set.locals().len() <= Limits::default().local_candidates);
+}

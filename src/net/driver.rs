@@ -32,7 +32,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const TURNS: usize = 16;
 
 /// A socket that reports so many errors without one datagram between them is dead.
-const ERRORS_IN_A_ROW: u32 = 1000;
+pub(super) const ERRORS_IN_A_ROW: u32 = 1000;
 
 /// A socket of the session; its [`SocketId`] is its place in the list.
 #[derive(Debug)]

@@ -29,6 +29,7 @@ use crate::time::Instant;
 use crate::turn::data::{HEADROOM, wrap};
 
 use super::clock::{self, Alarm};
+use super::driver::ERRORS_IN_A_ROW;
 use super::interfaces;
 use super::readiness::{Readiness, Token};
 use super::seed::seed;
@@ -133,6 +134,7 @@ struct Port {
     socket: Arc<UdpSocket>,
     token: Arc<Token>,
     waker: Waker,
+    errors_in_a_row: u32,
 }
 
 /// Owns the machine and all its sockets.
@@ -212,7 +214,7 @@ impl Driver {
         self.next_id += 1;
         let token = self.readiness.token(id);
         let waker = Waker::from(token.clone());
-        self.ports.insert(id, Port { socket: Arc::new(socket), token, waker });
+        self.ports.insert(id, Port { socket: Arc::new(socket), token, waker, errors_in_a_row: 0 });
         Ok((id, local))
     }
 
@@ -238,16 +240,23 @@ impl Driver {
         let (socket, token) = (port.socket.clone(), port.token.clone());
         let now = clock::now();
         let received = socket.receive_framed(id, |header, buf, len| self.take(now, header, buf, len));
-        match received {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // ICMP says what anybody on the way may say: it ends nothing.
-            Err(error) => {
+        let errors_in_a_row = match received {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                // ICMP says what anybody on the way may say: it ends nothing.
                 tracing::trace!(%error, local = %socket.local(), "receive error");
                 self.stats.receive_errors += 1;
+                self.ports.get(&id).map_or(0, |port| port.errors_in_a_row + 1)
             }
-            Ok(()) => {}
+            _ => 0,
+        };
+        if let Some(port) = self.ports.get_mut(&id) {
+            port.errors_in_a_row = errors_in_a_row;
         }
         self.drain();
+        if errors_in_a_row >= ERRORS_IN_A_ROW {
+            tracing::warn!(local = %socket.local(), "socket given up");
+            return;
+        }
         // There may be more, after the others had their turn.
         std::task::Wake::wake(token);
     }
