@@ -198,7 +198,11 @@ impl Agent {
             State::Disconnected
         } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
             State::Completed
-        } else if self.flows.iter().all(|flow| flow.path.is_some()) {
+        } else if self
+            .flows
+            .iter()
+            .all(|flow| flow.path.is_some() || !self.checks.has_component(flow.component))
+        {
             State::Connected
         } else if lists.iter().any(|list| list.remote.is_some()) {
             State::Checking
