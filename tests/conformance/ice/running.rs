@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use floe::io::ComponentId;
+use floe::io::{ComponentId, Socket, SocketId};
 use floe::sim::{Nat, World};
+use floe::stun::auth::Integrity;
 use floe::stun::wire::attr;
-use floe::stun::{Class, Key};
+use floe::stun::{Class, Key, Method, Writer};
 use floe::{Config, Event, Role, State};
 
 use super::gathering::config;
-use crate::bench::{Bench, HOST, PEER, PEER_PWD, Sent, addr, ms, secs};
+use crate::bench::{Bench, HOST, PEER, PEER_PWD, Sent, addr, message, ms, secs};
 
 /// When the agent failed, since it began.
 fn failed_at(bench: &mut Bench, limit: Duration) -> Option<Duration> {
@@ -124,6 +125,58 @@ fn a_missing_second_component_is_given_up_at_the_end_of_candidates_only() {
     });
     world.run_for(secs(2));
     assert_eq!(checked(&world), 1, "{world}");
+}
+
+/// ICE-6.1.3-a: Completed and Failed are said of all streams, or not at all.
+#[test]
+fn a_session_is_over_when_all_its_checklists_are() {
+    const SECOND: &str = "192.0.2.1:5001";
+    for (answered, expected) in [
+        ([true, true], State::Completed),
+        ([false, false], State::Failed),
+        ([true, false], State::Checking),
+        ([false, true], State::Checking),
+    ] {
+        let mut bench = Bench::of(Config::new(Role::Controlling, [7; 32]).components(&[1, 1]));
+        let component = ComponentId { stream: 1, component: 1 };
+        let socket = Socket::Udp { local: addr(SECOND), component };
+        bench.with_agent(|agent, now| agent.add_socket(now, SocketId(1), socket)).expect("a socket");
+        for stream in 0..2 {
+            bench.signal(&format!("{stream} credentials ufrag=peer pwd={PEER_PWD}"));
+            bench.signal(&format!(
+                "{stream} candidate:{stream} 1 udp 2130706431 192.0.2.2 600{stream} typ host"
+            ));
+            bench.signal(&format!("{stream} end-of-candidates"));
+        }
+        // A check and a nomination of each stream.
+        for (stream, yes) in answered.into_iter().enumerate().cycle().take(4) {
+            let (local, peer) = ([HOST, SECOND][stream], format!("192.0.2.2:600{stream}"));
+            let asked = bench.sent.iter().rev().find(|it| it.to == addr(&peer)).cloned();
+            let asked = asked.unwrap_or_else(|| bench.next_request(&peer));
+            let mapped = |writer: &mut Writer<'_>| {
+                writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr(local));
+                writer.integrity(&Key::short_term(PEER_PWD), Integrity::Sha1).fingerprint();
+            };
+            let answer = if yes {
+                message(Class::Success, Method::BINDING, asked.id(), mapped)
+            } else {
+                asked.error(400)
+            };
+            let _ = bench.receive_on(SocketId(stream as u32), local, &peer, &answer);
+            bench.wait(ms(60));
+        }
+        if expected == State::Completed {
+            assert_eq!(bench.agent.state(), expected);
+        }
+        // Meanwhile consent is not what is asked about.
+        bench.wait(PATIENCE.saturating_sub(secs(11)));
+        if expected == State::Checking {
+            assert_eq!(bench.agent.state(), expected, "{answered:?}");
+        }
+        bench.wait(secs(12));
+        let failed = bench.agent.state() == State::Failed;
+        assert_eq!(failed, expected == State::Failed, "{answered:?}");
+    }
 }
 
 /// ICE-6.1.4.2-a: the first check at once, and then one each Ta.
