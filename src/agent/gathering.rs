@@ -167,15 +167,10 @@ impl Agent {
         match found {
             Found::Mapped(query, mapped) => self.add_reflexive(query.base, mapped, query.addr),
             Found::Refused(query, code, reason) => {
-                self.server_problem(
-                    ServerId(query.server),
-                    query.base,
-                    ServerProblem::Error { code, reason },
-                );
+                self.query_problem(query, ServerProblem::Error { code, reason });
             }
             Found::Incomplete(query) => {
-                let problem = ServerProblem::Incomplete("a mapped address");
-                self.server_problem(ServerId(query.server), query.base, problem);
+                self.query_problem(query, ServerProblem::Incomplete("a mapped address"));
             }
         }
         self.follow_gathering(now);
@@ -297,6 +292,13 @@ impl Agent {
         self.events.push_back(Event::Signal(signal));
     }
 
+    /// What is wrong with a STUN server. Of a TURN server without room for an allocation that was said already.
+    pub(super) fn query_problem(&mut self, query: Query, problem: ServerProblem) {
+        if usize::from(query.server) < self.config.stun_servers.len() {
+            self.server_problem(ServerId(query.server), query.base, problem);
+        }
+    }
+
     pub(super) fn server_problem(&mut self, server: ServerId, base: BaseId, problem: ServerProblem) {
         if let Some(base) = self.bases.get(base).map(|base| base.addr) {
             if !self.is_over() {
@@ -309,7 +311,7 @@ impl Agent {
     /// Time is over for servers that have not answered; what they allocate later is of no use to the peer.
     pub(super) fn lose_patience(&mut self, now: Instant) {
         for query in self.gatherer.give_up() {
-            self.server_problem(ServerId(query.server), query.base, ServerProblem::Unreachable);
+            self.query_problem(query, ServerProblem::Unreachable);
         }
         for id in self.relays.ids() {
             let Some(relay) = self.relays.get_mut(id).filter(|relay| !relay.settled) else { continue };

@@ -1,5 +1,7 @@
 //! Forming, pruning and limiting pairs, and the order of checks over a whole set (RFC 8445 §6.1).
 
+use PairState::{Failed, Frozen, InProgress, Succeeded, Waiting};
+
 use super::super::checklist::ChecklistState;
 use super::*;
 use crate::candidate::address::{Interface, local_preferences};
@@ -39,7 +41,6 @@ fn a_late_candidate_disturbs_no_pair() {
     let _ = set.begin_check(now).expect("a check");
     let known = [1, 2, 3, 4].map(|number| pair(&set, near, &format!("192.0.2.9:600{number}")));
     let before = known.map(|id| state(&set, id));
-    use PairState::{Failed, InProgress, Succeeded, Waiting};
     assert_eq!(before, [Succeeded, Failed, InProgress, Waiting]);
     remote(&mut set, at(0, 1), 5, 650, "192.0.2.9:6005");
     base(&mut set, 1, at(0, 1), 2, "192.0.2.2:5000");
@@ -207,7 +208,6 @@ fn a_foundation_of_the_last_checklist_is_waiting_from_the_start() {
         .into_iter()
         .zip(states)
         .map(|(base, addr)| state(&set, pair(&set, base, addr)));
-    use PairState::{Frozen, Waiting};
     assert_eq!(states.collect::<Vec<_>>(), [Waiting, Frozen, Frozen, Waiting]);
 }
 

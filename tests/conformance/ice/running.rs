@@ -69,9 +69,9 @@ fn a_peer_that_restarts_in_our_role_is_accepted() {
     let answer = answers.iter().find(|it| !it.is(Class::Request)).expect("an answer");
     assert_eq!((answer.code(), bench.agent.role()), (0, Role::Controlled));
     bench.wait(ms(100));
-    let checks =
+    let mut checks =
         bench.sent.iter().filter(|it| it.message().username().is_some_and(|name| name.starts_with(b"next:")));
-    assert!(checks.last().expect("a check").kinds().contains(&attr::ICE_CONTROLLED));
+    assert!(checks.next_back().expect("a check").kinds().contains(&attr::ICE_CONTROLLED));
 }
 
 /// ICE-6.1.2.2-a: the agent with fewer components decides how many there are.

@@ -99,7 +99,8 @@ fn relayed_candidates_of_two_servers_have_different_priorities() {
     assert!(relayed[0].priority > relayed[1].priority, "{relayed:?}");
 }
 
-/// ICE-5.1.1.4-b: requests, again and again, each answered or not; for an allocation its own refreshes are enough.
+/// ICE-5.1.1.4-b: requests, again and again, each answered or not; to a TURN server too, whose allocation lives longer
+/// than a NAT's mapping.
 #[test]
 fn a_mapping_is_kept_by_further_requests_to_the_server_that_saw_it() {
     let mut bench = Bench::of(config().stun_server(addr(SERVER)));
@@ -121,6 +122,14 @@ fn a_mapping_is_kept_by_further_requests_to_the_server_that_saw_it() {
     assert_eq!(bench.sent.len(), 7, "nothing else: {:?}", bench.sent);
     assert_eq!(bench.agent.stats().datagrams_dropped, 0, "the answers are expected");
     assert_eq!(bench.reflexive(), [addr(MAPPED)]);
+
+    let mut bench = Bench::of(config().turn_server(turn(SERVER)));
+    granted(&mut bench, SERVER, RELAYED, MAPPED);
+    bench.wait(secs(15));
+    let request = bench.sent.last().expect("a request").clone();
+    assert_eq!((request.message().method(), request.message().class()), (Method::BINDING, Class::Request));
+    let _ = bench.receive(SERVER, &mapped(&request, MAPPED));
+    assert_eq!(bench.agent.stats().datagrams_dropped, 0);
 }
 
 /// ICE-5.1.3-a: the same address and the same base is redundant; an address that another base has is not (appendix B.2).
