@@ -50,11 +50,9 @@ impl Agent {
     }
 
     fn run_gathering(&mut self, now: Instant) {
-        while let Some(due) = self.gatherer.poll_timeout(now, &mut self.rng) {
+        while let Some(due) = self.gatherer.poll_timeout(now) {
             match due {
-                gather::Timeout::Retransmit(id) | gather::Timeout::Keepalive(id) => {
-                    self.intents.push(Intent::Query(id));
-                }
+                gather::Timeout::Retransmit(id) => self.intents.push(Intent::Query(id)),
                 gather::Timeout::Unanswered(query) => {
                     self.query_problem(query, ServerProblem::Unreachable);
                     self.follow_gathering(now);

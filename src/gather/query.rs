@@ -65,8 +65,6 @@ pub enum Timeout {
     Retransmit(TransactionId),
     /// The server does not answer.
     Unanswered(Query),
-    /// Send this request, so that the NAT keeps the mapping.
-    Keepalive(TransactionId),
 }
 
 /// What became of a query, kept after its end.
@@ -100,6 +98,8 @@ pub struct Gatherer {
     transactions: Transactions<Query>,
     /// Mappings that are kept, in the order they are due.
     kept: VecDeque<Kept>,
+    /// Mappings whose next request waits for a slot.
+    due: VecDeque<Query>,
     /// Every query so far, in order.
     asked: Vec<Asked>,
 }
@@ -112,6 +112,7 @@ impl Gatherer {
             waiting: VecDeque::new(),
             transactions: Transactions::default(),
             kept: VecDeque::new(),
+            due: VecDeque::new(),
             asked: Vec::new(),
         }
     }
@@ -129,9 +130,9 @@ impl Gatherer {
         self.kept.push_back(Kept { at: now + KEEPALIVE, query, open: None });
     }
 
-    /// Whether a query waits for a slot.
+    /// Whether a request waits for a slot.
     pub fn wants_slot(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.due.is_empty()
     }
 
     /// Whether every query was answered or given up.
@@ -139,11 +140,15 @@ impl Gatherer {
         self.waiting.is_empty() && self.transactions.is_empty()
     }
 
-    /// Begins the next query in the slot of this Ta, with the RTO of RFC 8445 §14.3.
+    /// Begins the next query in the slot of this Ta, with the RTO of RFC 8445 §14.3, or else sends a keepalive.
     pub fn begin(&mut self, now: Instant, ta: Duration, rng: &mut Rng) -> Option<TransactionId> {
-        let query = self.waiting.pop_front()?;
         let id = TransactionId(rng.transaction_id());
-        self.transactions.start(now, id, query, RTO.max(ta * self.asked.len() as u32));
+        if let Some(query) = self.waiting.pop_front() {
+            self.transactions.start(now, id, query, RTO.max(ta * self.asked.len() as u32));
+        } else {
+            let query = self.due.pop_front()?;
+            self.kept.push_back(Kept { at: now + KEEPALIVE, query, open: Some(id) });
+        }
         Some(id)
     }
 
@@ -152,6 +157,7 @@ impl Gatherer {
         self.waiting.retain(|query| query.base != base);
         self.transactions.retain(|query| query.base != base);
         self.kept.retain(|kept| kept.query.base != base);
+        self.due.retain(|query| query.base != base);
         self.asked.retain(|asked| asked.query.base != base);
     }
 
@@ -159,6 +165,7 @@ impl Gatherer {
     pub fn conclude(&mut self) {
         self.waiting.clear();
         self.kept.clear();
+        self.due.clear();
         self.transactions = Transactions::default();
     }
 
@@ -246,19 +253,18 @@ impl Gatherer {
     }
 
     /// What is due next, until `None`.
-    pub fn poll_timeout(&mut self, now: Instant, rng: &mut Rng) -> Option<Timeout> {
-        match self.transactions.poll_due(now) {
-            Some(Due::Retransmit(id, _)) => return Some(Timeout::Retransmit(id)),
-            Some(Due::TimedOut(_, query)) => return Some(Timeout::Unanswered(query)),
-            None => {}
+    pub fn poll_timeout(&mut self, now: Instant) -> Option<Timeout> {
+        while let Some(kept) = self.kept.pop_front() {
+            if kept.at > now {
+                self.kept.push_front(kept);
+                break;
+            }
+            self.due.push_back(kept.query);
         }
-        if self.kept.front()?.at > now {
-            return None;
-        }
-        let kept = self.kept.pop_front()?;
-        let id = TransactionId(rng.transaction_id());
-        self.kept.push_back(Kept { at: now + KEEPALIVE, open: Some(id), ..kept });
-        Some(Timeout::Keepalive(id))
+        Some(match self.transactions.poll_due(now)? {
+            Due::Retransmit(id, _) => Timeout::Retransmit(id),
+            Due::TimedOut(_, query) => Timeout::Unanswered(query),
+        })
     }
 
     /// When [`Self::poll_timeout`] has something.
