@@ -104,11 +104,10 @@ impl Agent {
             let component = self.flows[index].component;
             let pair = self.pair_to_use(index);
             // The selected pair went with its base: there is nothing left to check.
-            let list =
-                self.checks.checklist(component.stream).filter(|_| self.checks.has_component(component));
+            let list = self.checks.checklist(component.stream).filter(|_| self.checks.is_shared(component));
             let concluded = list.is_some_and(|list| list.state == ChecklistState::Completed);
-            if concluded && pair.is_none() && !self.flows[index].lost {
-                self.flows[index].lost = true;
+            if concluded && pair.is_none() && self.flows[index].lost.is_none() {
+                self.flows[index].lost = Some(self.checks.generation);
                 self.events.push_back(Event::RestartNeeded(Why::PathGone));
             }
             let path = pair.and_then(|pair| self.path_of(pair));
@@ -119,6 +118,9 @@ impl Agent {
                 // A lite agent asks for no consent (RFC 7675 §1): it has no answer of its own to begin with.
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
                 flow.keepalive = pair.filter(|_| !self.checks.sends_checks()).map(|_| now + KEEPALIVE).into();
+            }
+            if path.is_some() {
+                flow.lost = None;
             }
             if flow.path != path {
                 flow.path = path;
@@ -140,7 +142,7 @@ impl Agent {
         let old = old.filter(|pair| self.pair_in_use(*pair).is_some());
         let new = |id| InUse { generation, id };
         let pair = component.selected.map(new).or(old).or_else(|| component.usable().map(new));
-        pair.filter(|_| !flow.lost)
+        pair.filter(|pair| flow.lost != Some(pair.generation))
     }
 
     /// The way that data of a pair takes; `None` while its relay has no permission.
@@ -165,14 +167,16 @@ impl Agent {
         }
         if let Some(InUse { generation, id }) = flow.pair {
             // A pair that was only valid gives way to the next one; a selected one is the session's only path.
-            flow.lost = generation == self.checks.generation && self.checks.is_selected(id);
-            if flow.lost {
+            // The next session, if it has begun, has its own chance.
+            let current = generation == self.checks.generation;
+            flow.lost = (!current || self.checks.is_selected(id)).then_some(generation);
+            if current && flow.lost.is_some() {
                 self.events.push_back(Event::RestartNeeded(Why::ConsentExpired));
             }
             if let Some(session) = self.session_mut(generation) {
                 session.expire(id);
             }
-            if generation != self.checks.generation {
+            if !current {
                 self.flows[index].pair = None;
             }
         }

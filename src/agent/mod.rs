@@ -7,6 +7,7 @@
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
 //! | the peer's signals | `signals` |
+//! | `.local` names in the place of addresses | `names` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
@@ -20,6 +21,7 @@ mod flow;
 mod follow;
 mod gathering;
 mod input;
+mod names;
 mod notes;
 mod output;
 mod pacer;
@@ -49,15 +51,17 @@ use crate::trace::Trace;
 
 use bases::Bases;
 use flow::Flow;
+use names::Names;
 use notes::Notes;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
 pub use choose::ValidPair;
-pub use config::{Answer, Config, Implementation, Limits, Nomination, Policy, Role};
+pub use config::{Answer, Config, HostNames, Implementation, Limits, Nomination, Policy, Role};
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
+pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
 pub use state::State;
 
@@ -77,6 +81,7 @@ pub struct Agent {
     former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
+    names: Names,
     flows: Vec<Flow>,
     events: VecDeque<Event>,
     intents: Intents,
@@ -128,6 +133,7 @@ impl Agent {
             former: Vec::new(),
             gatherer,
             relays: Relays::default(),
+            names: Names::default(),
             events: VecDeque::new(),
             intents: Intents::default(),
             pacer: Pacer::new(now),
@@ -200,6 +206,7 @@ impl Agent {
         self.intents.clear();
         self.checks.conclude();
         self.gatherer.conclude();
+        self.names.end();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {
                 relay.queued = false;

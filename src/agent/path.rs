@@ -47,4 +47,20 @@ impl Path {
         let payload = data::wrap(self.framing, buf, len);
         Transmit::new(self.socket, self.local, self.destination, payload)
     }
+
+    /// From one datagram of a [batch](Self::wrap_batch) to the next, for payloads of `len` bytes.
+    pub fn stride(&self, len: usize) -> usize {
+        data::stride(self.framing, len)
+    }
+
+    /// Wraps `count` payloads of `len` bytes each in place, as one transmit with a segment size: the first one lies at
+    /// `HEADROOM`, the others each a [stride](Self::stride) further.
+    ///
+    /// # Panics
+    /// If `buf` is shorter than `HEADROOM + count * stride + TAILROOM`.
+    pub fn wrap_batch<'b>(&self, buf: &'b mut [u8], len: usize, count: usize) -> Transmit<'b> {
+        let payload = data::wrap_batch(self.framing, buf, len, count);
+        let segment_size = Some(self.stride(len));
+        Transmit { segment_size, ..Transmit::new(self.socket, self.local, self.destination, payload) }
+    }
 }

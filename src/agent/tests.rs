@@ -77,7 +77,7 @@ impl Wire {
                     let at = (self.now - self.start).as_millis();
                     self.sides[side].log.push((at, event));
                 }
-                Output::Close(_) => {}
+                Output::Close(_) | Output::Publish { .. } | Output::Withdraw { .. } | Output::Resolve(_) => {}
                 Output::Wait(wake) => {
                     self.sides[side].wake = wake.map(|wake| wake.at);
                     return;
@@ -305,4 +305,12 @@ fn an_allocation_is_given_back_though_its_refresh_is_just_due() {
     let request = Message::parse(&raw).expect("a message");
     assert_eq!(request.method(), Method::REFRESH);
     assert_eq!(request.plain().attributes().lifetime(), Some(Duration::ZERO));
+}
+
+/// Any thread may own an agent, and look at it.
+#[test]
+fn agents_and_paths_cross_threads() {
+    fn crosses<T: Send + Sync + 'static>() {}
+    crosses::<Agent>();
+    crosses::<Path>();
 }

@@ -10,7 +10,7 @@ use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
 use super::role::{Role, Roles};
-use crate::candidate::{BaseId, Candidate, CandidateType};
+use crate::candidate::{BaseId, Candidate};
 use crate::credentials::Credentials;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -261,22 +261,23 @@ impl ChecklistSet {
         self.implementation == Implementation::Full
     }
 
-    /// The peer will not send further candidates for this stream (RFC 8838 §14). Components above its last one are not
-    /// used (RFC 8445 §6.1.2.2).
+    /// The peer will not send further candidates for this stream (RFC 8838 §14).
     pub fn end_remote_candidates(&mut self, stream: u16) {
-        let signalled =
-            self.remotes.iter().filter(|remote| remote.candidate.kind != CandidateType::PeerReflexive);
-        let components = signalled.map(|remote| remote.component).filter(|at| at.stream == stream);
-        let last = components.map(|at| at.component).max();
         if let Some(checklist) = self.checklist_mut(stream) {
             checklist.remote_ended = true;
-            checklist.components.truncate(last.map_or(usize::MAX, usize::from));
         }
     }
 
-    /// Whether a component is used: the peer has it, as far as is known.
-    pub fn has_component(&self, at: ComponentId) -> bool {
-        self.checklist(at.stream).is_some_and(|list| list.component(at.component).is_some())
+    /// The peer has signalled a candidate of this component, of use or not.
+    pub fn note_component(&mut self, at: ComponentId) {
+        if let Some(checklist) = self.checklist_mut(at.stream) {
+            checklist.highest = checklist.highest.max(at.component);
+        }
+    }
+
+    /// Whether both agents have this component, as far as is known.
+    pub fn is_shared(&self, at: ComponentId) -> bool {
+        self.checklist(at.stream).is_some_and(|list| usize::from(at.component) <= list.shared().len())
     }
 
     /// There will be no further local candidate.
@@ -306,6 +307,7 @@ impl ChecklistSet {
         if let Some(list) = self.checklist_mut(stream) {
             list.remote = None;
             list.remote_ended = false;
+            list.highest = 0;
             list.state = ChecklistState::Running;
         }
     }

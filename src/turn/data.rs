@@ -70,6 +70,28 @@ pub fn wrap(framing: Framing, buf: &mut [u8], len: usize) -> &[u8] {
     &buf[start..end]
 }
 
+/// From one frame of a row to the next: the frame of a payload of `len` bytes.
+pub fn stride(framing: Framing, len: usize) -> usize {
+    let padded = match framing {
+        Framing::Direct | Framing::Channel(_) => len,
+        Framing::Send { .. } | Framing::Data { .. } => len.next_multiple_of(4),
+    };
+    framing.overhead() + padded
+}
+
+/// Writes the frames around `count` payloads of `len` bytes each, the first one at `HEADROOM`, the others each a
+/// [`stride`] further, and returns the row.
+///
+/// # Panics
+/// If `buf` is shorter than `HEADROOM + count * stride + TAILROOM`: a bug of the caller.
+pub fn wrap_batch(framing: Framing, buf: &mut [u8], len: usize, count: usize) -> &[u8] {
+    let (stride, start) = (stride(framing, len), HEADROOM - framing.overhead());
+    for number in 0..count {
+        wrap(framing, &mut buf[number * stride..], len);
+    }
+    &buf[start..start + count * stride]
+}
+
 /// Writes the indication that begins at `start`, and returns where it ends.
 fn wrap_indication(
     method: Method,
@@ -145,6 +167,25 @@ mod tests {
                 let frame = wrap(Framing::Channel(0x4001), &mut buf, len);
                 assert_eq!(read_channel_data(frame), Some((0x4001, &payload[..len])));
             }
+        }
+    }
+
+    #[test]
+    fn a_row_is_its_frames_one_after_the_other() {
+        let peer = "[2001:db8::1]:5000".parse().unwrap();
+        for framing in
+            [Framing::Direct, Framing::Channel(0x4001), Framing::Send { peer, id: TransactionId([7; 12]) }]
+        {
+            let (len, count) = (5, 3);
+            let stride = stride(framing, len);
+            let (mut row, mut rows) = ([0xEE; 400], Vec::new());
+            for number in 0..count {
+                row[HEADROOM + number * stride..][..len].fill(number as u8);
+                let mut one = [0xEE; 100];
+                one[HEADROOM..HEADROOM + len].fill(number as u8);
+                rows.extend_from_slice(wrap(framing, &mut one, len));
+            }
+            assert_eq!(wrap_batch(framing, &mut row, len, count), rows, "{framing:?}");
         }
     }
 
