@@ -167,6 +167,7 @@ impl Agent {
         if self.flow_of(component).is_none() {
             return Err(SignalError::UnknownComponent(candidate.component));
         }
+        self.checks.note_component(component);
         if candidate.transport != Transport::Udp {
             return Err(SignalError::Unsupported("a TCP candidate"));
         }
@@ -214,7 +215,8 @@ impl Agent {
             State::Disconnected
         } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
             State::Completed
-        } else if self.flows.iter().all(|flow| flow.path.is_some()) {
+        } else if self.flows.iter().all(|flow| flow.path.is_some() || !self.checks.is_shared(flow.component))
+        {
             State::Connected
         } else if heard {
             State::Checking

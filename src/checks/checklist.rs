@@ -87,6 +87,8 @@ pub struct Checklist {
     pub remote: Option<RemoteCredentials>,
     /// The peer ended its candidates (RFC 8838 §14).
     pub remote_ended: bool,
+    /// The highest component that the peer has signalled a candidate of.
+    pub(super) highest: u16,
     /// By component number, from 1.
     pub(super) components: Vec<Component>,
     /// Waiting pairs that may be checked, in their order.
@@ -106,6 +108,7 @@ impl Checklist {
             local,
             remote: None,
             remote_ended: false,
+            highest: 0,
             components: (0..components).map(|_| Component::default()).collect(),
             waiting: BTreeSet::new(),
             triggered: VecDeque::new(),
@@ -128,18 +131,26 @@ impl Checklist {
         &self.components
     }
 
+    /// The components that both agents have: once the peer has ended its candidates, none above its last one (RFC 8445
+    /// §6.1.2.2).
+    pub(super) fn shared(&self) -> &[Component] {
+        let all = self.components.len();
+        let last = if self.remote_ended && self.highest > 0 { usize::from(self.highest) } else { all };
+        &self.components[..last.min(all)]
+    }
+
     /// Whether data can flow on every component.
     pub fn is_usable(&self) -> bool {
-        self.components.iter().all(|component| component.usable().is_some())
+        self.shared().iter().all(|component| component.usable().is_some())
     }
 
     /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
     pub fn is_selected(&self) -> bool {
-        self.components.iter().all(|component| component.selected.is_some())
+        self.shared().iter().all(|component| component.selected.is_some())
     }
 
     /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4).
     pub(super) fn is_exhausted(&self) -> bool {
-        self.components.iter().any(|component| component.usable().is_none() && component.open.is_empty())
+        self.shared().iter().any(|component| component.usable().is_none() && component.open.is_empty())
     }
 }

@@ -10,8 +10,7 @@ use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
 use super::role::{Role, Roles};
-use crate::candidate::BaseId;
-use crate::candidate::Candidate;
+use crate::candidate::{BaseId, Candidate};
 use crate::credentials::Credentials;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -269,6 +268,18 @@ impl ChecklistSet {
         }
     }
 
+    /// The peer has signalled a candidate of this component, of use or not.
+    pub fn note_component(&mut self, at: ComponentId) {
+        if let Some(checklist) = self.checklist_mut(at.stream) {
+            checklist.highest = checklist.highest.max(at.component);
+        }
+    }
+
+    /// Whether both agents have this component, as far as is known.
+    pub fn is_shared(&self, at: ComponentId) -> bool {
+        self.checklist(at.stream).is_some_and(|list| usize::from(at.component) <= list.shared().len())
+    }
+
     /// There will be no further local candidate.
     pub fn end_local_candidates(&mut self) {
         self.local_ended = true;
@@ -296,6 +307,7 @@ impl ChecklistSet {
         if let Some(list) = self.checklist_mut(stream) {
             list.remote = None;
             list.remote_ended = false;
+            list.highest = 0;
             list.state = ChecklistState::Running;
         }
     }

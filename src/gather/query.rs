@@ -65,8 +65,6 @@ pub enum Timeout {
     Retransmit(TransactionId),
     /// The server does not answer.
     Unanswered(Query),
-    /// Send a Binding indication, so that the NAT keeps the mapping.
-    Keepalive(Query),
 }
 
 /// What became of a query, kept after its end.
@@ -82,14 +80,26 @@ pub struct Asked {
     pub mapped: Option<SocketAddr>,
 }
 
+/// A mapping that is kept by further requests to the server that saw it (RFC 8445 §5.1.1.4). One that is lost is not
+/// sent again: the next one is near.
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    query: Query,
+    /// The latest request, until it is answered.
+    open: Option<TransactionId>,
+}
+
 /// All queries of an agent.
 #[derive(Debug)]
 pub struct Gatherer {
     limit: usize,
     waiting: VecDeque<Query>,
     transactions: Transactions<Query>,
-    /// Answered queries whose mapping is kept, in the order they are due.
-    kept: VecDeque<(Instant, Query)>,
+    /// Mappings that are kept, in the order they are due.
+    kept: VecDeque<Kept>,
+    /// Mappings whose next request waits for a slot.
+    due: VecDeque<Query>,
     /// Every query so far, in order.
     asked: Vec<Asked>,
 }
@@ -102,6 +112,7 @@ impl Gatherer {
             waiting: VecDeque::new(),
             transactions: Transactions::default(),
             kept: VecDeque::new(),
+            due: VecDeque::new(),
             asked: Vec::new(),
         }
     }
@@ -116,12 +127,12 @@ impl Gatherer {
 
     /// Keeps the mapping towards a server that is asked otherwise, such as for an allocation.
     pub fn keep(&mut self, now: Instant, query: Query) {
-        self.kept.push_back((now + KEEPALIVE, query));
+        self.kept.push_back(Kept { at: now + KEEPALIVE, query, open: None });
     }
 
-    /// Whether a query waits for a slot.
+    /// Whether a request waits for a slot.
     pub fn wants_slot(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || !self.due.is_empty()
     }
 
     /// Whether every query was answered or given up.
@@ -129,11 +140,15 @@ impl Gatherer {
         self.waiting.is_empty() && self.transactions.is_empty()
     }
 
-    /// Begins the next query in the slot of this Ta, with the RTO of RFC 8445 §14.3.
+    /// Begins the next query in the slot of this Ta, with the RTO of RFC 8445 §14.3, or else sends a keepalive.
     pub fn begin(&mut self, now: Instant, ta: Duration, rng: &mut Rng) -> Option<TransactionId> {
-        let query = self.waiting.pop_front()?;
         let id = TransactionId(rng.transaction_id());
-        self.transactions.start(now, id, query, RTO.max(ta * self.asked.len() as u32));
+        if let Some(query) = self.waiting.pop_front() {
+            self.transactions.start(now, id, query, RTO.max(ta * self.asked.len() as u32));
+        } else {
+            let query = self.due.pop_front()?;
+            self.kept.push_back(Kept { at: now + KEEPALIVE, query, open: Some(id) });
+        }
         Some(id)
     }
 
@@ -141,7 +156,8 @@ impl Gatherer {
     pub fn remove_base(&mut self, base: BaseId) {
         self.waiting.retain(|query| query.base != base);
         self.transactions.retain(|query| query.base != base);
-        self.kept.retain(|(_, query)| query.base != base);
+        self.kept.retain(|kept| kept.query.base != base);
+        self.due.retain(|query| query.base != base);
         self.asked.retain(|asked| asked.query.base != base);
     }
 
@@ -149,12 +165,13 @@ impl Gatherer {
     pub fn conclude(&mut self) {
         self.waiting.clear();
         self.kept.clear();
+        self.due.clear();
         self.transactions = Transactions::default();
     }
 
     /// Whether a query has this transaction id.
     pub fn has_transaction(&self, id: TransactionId) -> bool {
-        self.transactions.find(id).is_some()
+        self.transactions.find(id).is_some() || self.kept.iter().any(|kept| kept.open == Some(id))
     }
 
     /// Every query so far, in the order they were asked.
@@ -170,20 +187,32 @@ impl Gatherer {
 
     /// Writes the request of an open query: no credentials (RFC 8445 §5.1.1.2).
     pub fn write(&mut self, id: TransactionId, buf: &mut [u8]) -> Option<(Query, usize)> {
-        let query = self.transactions.find(id)?.owner;
+        let open = self.transactions.find(id).map(|transaction| transaction.owner);
+        let kept = || self.kept.iter().find(|kept| kept.open == Some(id)).map(|kept| kept.query);
+        let query = open.or_else(kept)?;
         let mut writer = Writer::new(buf, Class::Request, Method::BINDING, id);
         writer.fingerprint();
         let len = writer.finish().ok()?.len();
-        self.note(query, |asked| asked.requests += 1);
+        if open.is_some() {
+            self.note(query, |asked| asked.requests += 1);
+        }
         Some((query, len))
     }
 
-    /// Writes a keepalive: a Binding indication with FINGERPRINT and nothing else (RFC 8445 §11).
+    /// Writes the keepalive of a pair without consent: a Binding indication with FINGERPRINT and nothing else (RFC 8445 §11).
     pub fn write_keepalive(buf: &mut [u8], rng: &mut Rng) -> Option<usize> {
         let mut writer =
             Writer::new(buf, Class::Indication, Method::BINDING, TransactionId(rng.transaction_id()));
         writer.fingerprint();
         Some(writer.finish().ok()?.len())
+    }
+
+    /// Takes the answer to a keepalive, which says nothing new; false if it is none.
+    #[must_use]
+    pub fn end_keepalive(&mut self, base: BaseId, source: SocketAddr, id: TransactionId) -> bool {
+        let answered =
+            |kept: &&mut Kept| kept.open == Some(id) && (kept.query.base, kept.query.addr) == (base, source);
+        self.kept.iter_mut().find(answered).is_some_and(|kept| kept.open.take().is_some())
     }
 
     /// Takes the answer of a server. Nobody vouches for it, so base and source must be those of the query.
@@ -225,23 +254,22 @@ impl Gatherer {
 
     /// What is due next, until `None`.
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Timeout> {
-        match self.transactions.poll_due(now) {
-            Some(Due::Retransmit(id, _)) => return Some(Timeout::Retransmit(id)),
-            Some(Due::TimedOut(_, query)) => return Some(Timeout::Unanswered(query)),
-            None => {}
+        while let Some(kept) = self.kept.pop_front() {
+            if kept.at > now {
+                self.kept.push_front(kept);
+                break;
+            }
+            self.due.push_back(kept.query);
         }
-        let (at, query) = *self.kept.front()?;
-        if at > now {
-            return None;
-        }
-        self.kept.pop_front();
-        self.kept.push_back((now + KEEPALIVE, query));
-        Some(Timeout::Keepalive(query))
+        Some(match self.transactions.poll_due(now)? {
+            Due::Retransmit(id, _) => Timeout::Retransmit(id),
+            Due::TimedOut(_, query) => Timeout::Unanswered(query),
+        })
     }
 
     /// When [`Self::poll_timeout`] has something.
     pub fn deadline(&self) -> Option<Instant> {
-        crate::time::earliest(self.transactions.deadline(), self.kept.front().map(|(at, _)| *at))
+        crate::time::earliest(self.transactions.deadline(), self.kept.front().map(|kept| kept.at))
     }
 
     /// Gives up on what is still open, and says which servers did not answer.
