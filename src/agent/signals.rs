@@ -4,11 +4,13 @@ use super::Agent;
 use super::bases::Via;
 use super::config::Nomination;
 use super::event::Event;
+use super::flow::Flow;
 use super::notes::Notes;
 use super::state::State;
 use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
+use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::set::RENOMINATION;
 use crate::credentials::{Credentials, Ufrag};
 use crate::error::SignalError;
@@ -194,11 +196,16 @@ impl Agent {
             return;
         }
         let lists = self.checks.checklists();
+        // A stream that failed does not hold the others back (RFC 8445 §8.1.2).
+        let has_failed = |list: &Checklist| list.state == ChecklistState::Failed;
+        let all_failed = lists.iter().all(has_failed);
+        let counts = |list: &&Checklist| all_failed || !has_failed(list);
+        let is_on = |flow: &&Flow| self.checks.checklist(flow.component.stream).as_ref().is_some_and(counts);
         let state = if self.flows.iter().any(|flow| flow.lost) {
             State::Disconnected
-        } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
+        } else if lists.iter().filter(counts).all(Checklist::is_selected) {
             State::Completed
-        } else if self.flows.iter().all(|flow| flow.path.is_some()) {
+        } else if self.flows.iter().filter(is_on).all(|flow| flow.path.is_some()) {
             State::Connected
         } else if lists.iter().any(|list| list.remote.is_some()) {
             State::Checking
