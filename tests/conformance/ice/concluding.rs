@@ -213,3 +213,21 @@ fn an_agent_with_wrong_credentials_of_its_peer_fails() {
         assert!(world.agent_ref(b).path(ComponentId::FIRST).is_none());
     }
 }
+
+/// ICE-8.3.2-a: a lite agent holds nothing for the candidates that were not selected: their sockets may go at once.
+#[test]
+fn a_lite_agent_needs_its_other_sockets_no_more_when_it_has_completed() {
+    let mut world = World::new(24);
+    let full = world.agent(Nat::none(), Config::new(Role::Controlling, [1; 32]));
+    let interfaces = [Interface::v4(Nat::none()), Interface::v4(Nat::none())];
+    let lite = world.agent(interfaces, Config::new(Role::Controlled, [2; 32]).lite());
+    world.signal(full, lite);
+    world.run_until(secs(10), |w| w.completed(lite));
+    let used = world.selected(lite).expect("a pair").0.address.socket().expect("an address").ip();
+    let other = world.addresses(lite).into_iter().find(|ip| *ip != used).expect("another one");
+    let events = world.events(lite).len();
+    world.remove_interface(lite, other);
+    world.run_for(secs(60));
+    assert_eq!(world.events(lite).len(), events, "{world}");
+    assert!(world.completed(full) && world.completed(lite));
+}

@@ -158,3 +158,17 @@ fn a_conflict_is_answered_with_a_signed_487_or_with_success_and_a_triggered_chec
         }
     }
 }
+
+/// ICE-7.3.1.4-f: a triggered check waits for the description that its ufrag belongs to, and has that password.
+#[test]
+fn a_triggered_check_has_the_password_that_was_signalled_with_the_ufrag() {
+    let mut bench = Bench::of(Config::new(Role::Controlled, [7; 32]));
+    let check = bench.check();
+    assert!(bench.answers(PEER, &check)[0].is(Class::Success));
+    bench.wait(crate::bench::secs(1));
+    assert!(bench.sent.iter().all(|it| !it.is(Class::Request)), "nobody's password is known");
+    bench.signal(&format!("0 credentials ufrag=peer pwd={PEER_PWD}"));
+    let triggered = bench.next_request(PEER);
+    assert_eq!(triggered.message().username(), Some(format!("peer:{}", bench.ufrag).as_bytes()));
+    assert!(triggered.message().verify(&Key::short_term(PEER_PWD)).is_ok());
+}
