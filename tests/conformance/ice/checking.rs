@@ -130,7 +130,7 @@ fn candidates_at_one_address_share_one_permission() {
     let mut peers: Vec<_> = asked
         .iter()
         .map(|raw| Message::parse(raw).expect("STUN"))
-        .flat_map(|it| it.plain().attributes().xor_address(attr::XOR_PEER_ADDRESS))
+        .filter_map(|it| it.plain().attributes().xor_address(attr::XOR_PEER_ADDRESS))
         .map(|peer| peer.ip().to_string())
         .collect();
     peers.sort();

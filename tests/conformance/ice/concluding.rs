@@ -13,9 +13,9 @@ const ROLES: [[Role; 2]; 2] = [[Role::Controlling, Role::Controlled], [Role::Con
 /// An agent of two streams, whose peer answers on those that `connects` names.
 fn two_streams(role: Role, connects: [bool; 2]) -> Bench {
     let mut bench = Bench::of(Config::new(role, [7; 32]).components(&[1, 1]));
-    for stream in 0..2 {
+    for (stream, connects) in connects.into_iter().enumerate() {
         bench.signal(&format!("{stream} credentials ufrag=peer pwd={PEER_PWD}"));
-        let there = if connects[stream] { "192.0.2.2 6000" } else { "192.0.2.3 6000" };
+        let there = if connects { "192.0.2.2 6000" } else { "192.0.2.3 6000" };
         bench.signal(&format!("{stream} candidate:1 1 udp 2130706431 {there} typ host"));
         bench.signal(&format!("{stream} end-of-candidates"));
     }
@@ -178,7 +178,7 @@ fn after_the_loss_of_the_selected_socket_both_ends_meet_on_one_pair() {
             let asks = |it: &(std::time::Duration, Event)| it.1 == Event::RestartNeeded(Why::PathGone);
             assert_eq!(world.events(a).iter().filter(|it| asks(it)).count(), usize::from(!repairs));
             if !repairs {
-                world.with_agent(a, |agent, now| agent.restart(now));
+                world.with_agent(a, floe::Agent::restart);
             }
             world.run_until(secs(10), |w| w.completed(a) && w.completed(b) && on_one_pair(w, [a, b]));
             world.run_for(secs(90));
