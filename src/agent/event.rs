@@ -156,7 +156,8 @@ pub enum Why {
     /// The selected pair lost consent (RFC 7675 §5.1).
     #[error("the peer's consent expired")]
     ConsentExpired,
-    /// The socket of the selected pair was removed.
+    /// The socket of the selected pair was removed, and no other pair will be selected in this session. Data may still
+    /// flow on another valid pair meanwhile: [`Event::Path`] tells.
     #[error("the selected path is gone")]
     PathGone,
 }
