@@ -92,6 +92,16 @@ pub enum Event {
     RoleSwitched(Role),
     /// The session is over, and why.
     Failed(Reason),
+    /// This stream cannot be connected; the others go on (RFC 8445 §8.1.2). Take it out of the session by your own
+    /// signaling, or end the session with [`Agent::close`](super::Agent::close). When no stream is left,
+    /// [`Failed`](Self::Failed) comes instead. A late check of the peer may still bring the stream back:
+    /// [`Path`](Self::Path) tells.
+    StreamFailed {
+        /// The stream.
+        stream: u16,
+        /// Why.
+        reason: Reason,
+    },
     /// Only a restart can bring the session back (RFC 7675 §5.1): call [`Agent::restart`](super::Agent::restart).
     RestartNeeded(Why),
     /// A STUN or TURN server is of no use, as in the W3C's `icecandidateerror`.
@@ -169,7 +179,8 @@ pub enum Why {
     /// The selected pair lost consent (RFC 7675 §5.1).
     #[error("the peer's consent expired")]
     ConsentExpired,
-    /// The socket of the selected pair was removed.
+    /// The socket of the selected pair was removed, and no other pair will be selected in this session. Data may still
+    /// flow on another valid pair meanwhile: [`Event::Path`] tells.
     #[error("the selected path is gone")]
     PathGone,
 }

@@ -26,13 +26,23 @@ pub(super) struct Flow {
     pub(super) consent: Option<Consent>,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
+    /// The selected pair went with its base, and no other will be selected in this session.
+    pub(super) bereft: bool,
     /// The ICE session whose selected pair lost consent, or went with its base, while nothing has replaced it.
     pub(super) lost: Option<Generation>,
 }
 
 impl Flow {
     pub(super) fn new(component: ComponentId) -> Self {
-        Self { component, pair: None, path: None, consent: None, keepalive: Timer::STOPPED, lost: None }
+        Self {
+            component,
+            pair: None,
+            path: None,
+            consent: None,
+            keepalive: Timer::STOPPED,
+            bereft: false,
+            lost: None,
+        }
     }
 
     /// Whether a consent request of this id is open.

@@ -11,7 +11,7 @@ use super::state::State;
 use crate::checks::checklist::ChecklistState;
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
-use crate::consent::{Consent, KEEPALIVE};
+use crate::consent::{Consent, EXPIRY, KEEPALIVE};
 use crate::gather::Query;
 use crate::io::ComponentId;
 use crate::time::Instant;
@@ -47,19 +47,24 @@ impl Agent {
             self.follow_selected(now, pair);
         }
         if self.pac_over && !self.is_over() {
-            self.checks.conclude_exhausted();
+            let spent = self.checks.conclude_exhausted(now);
             let failed = self.checks.checklists().iter().all(|list| list.state == ChecklistState::Failed);
             if failed && !self.is_on_previous() {
-                return self.fail(now, self.why_checks_failed());
+                return self.fail(now, self.why_failed(|_| true));
+            }
+            for stream in spent {
+                let reason = self.why_failed(|at| at.stream == stream);
+                self.events.push_back(Event::StreamFailed { stream, reason });
             }
         }
         self.follow_paths(now);
     }
 
-    fn why_checks_failed(&self) -> Reason {
-        if self.checks.locals().is_empty() {
+    /// Why no checklist goes on, or that of a stream.
+    fn why_failed(&self, concerns: impl Fn(ComponentId) -> bool) -> Reason {
+        if !self.checks.locals().iter().any(|local| concerns(local.component)) {
             Reason::NoLocalCandidates
-        } else if self.checks.remotes().is_empty() {
+        } else if !self.checks.remotes().iter().any(|remote| concerns(remote.component)) {
             Reason::NoRemoteCandidates
         } else {
             Reason::ChecksFailed
@@ -103,12 +108,16 @@ impl Agent {
         for index in 0..self.flows.len() {
             let component = self.flows[index].component;
             let pair = self.pair_to_use(index);
-            // The selected pair went with its base: there is nothing left to check.
-            let list = self.checks.checklist(component.stream).filter(|_| self.checks.is_shared(component));
-            let concluded = list.is_some_and(|list| list.state == ChecklistState::Completed);
-            if concluded && pair.is_none() && self.flows[index].lost.is_none() {
-                self.flows[index].lost = Some(self.checks.generation);
+            // The selected pair went with its base. Data takes the next valid pair meanwhile, if there is one.
+            let bereft = self.checks.is_bereft(component);
+            let generation = self.checks.generation;
+            let flow = &mut self.flows[index];
+            if bereft && !flow.bereft && flow.lost.is_none() {
                 self.events.push_back(Event::RestartNeeded(Why::PathGone));
+            }
+            flow.bereft = bereft;
+            if bereft && pair.is_none() {
+                flow.lost.get_or_insert(generation);
             }
             let path = pair.and_then(|pair| self.path_of(pair));
             let answered = pair.and_then(|pair| self.pair_in_use(pair)?.answered);
@@ -141,7 +150,13 @@ impl Agent {
         let old = flow.pair.filter(|pair| pair.generation != generation);
         let old = old.filter(|pair| self.pair_in_use(*pair).is_some());
         let new = |id| InUse { generation, id };
-        let pair = component.selected.map(new).or(old).or_else(|| component.usable().map(new));
+        // Where no answer gave consent, or too long ago, no data goes (RFC 7675 §5.1).
+        let agrees = |id: &PairId| {
+            let answered = self.checks.pair(*id).and_then(|pair| pair.answered);
+            answered.is_some_and(|answered| self.now < answered + EXPIRY)
+        };
+        let valid = || component.valid().find(agrees).map(new);
+        let pair = component.selected.map(new).or(old).or_else(valid);
         pair.filter(|pair| flow.lost != Some(pair.generation))
     }
 

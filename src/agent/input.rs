@@ -152,7 +152,7 @@ impl Agent {
                 if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
                     self.follow_selected(now, learnt.pair);
                 }
-                let news = learnt.is_some_and(|learnt| learnt.new_remote.is_some() || learnt.selected);
+                let news = learnt.is_some_and(|it| it.new_remote.is_some() || it.selected || it.one_way);
                 // In another role pairs have other priorities, and we may have to nominate.
                 if news || switched.is_some() {
                     self.follow_checks(now);

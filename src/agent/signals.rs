@@ -6,10 +6,12 @@ use super::Agent;
 use super::bases::Via;
 use super::config::Nomination;
 use super::event::Event;
+use super::flow::Flow;
 use super::notes::Notes;
 use super::state::State;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
+use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::set::RENOMINATION;
 use crate::credentials::{Credentials, Ufrag};
 use crate::error::SignalError;
@@ -211,12 +213,19 @@ impl Agent {
         // After a restart the checks of the new session decide, once the peer has answered it.
         let generation = self.checks.generation;
         let lost = self.flows.iter().filter_map(|flow| flow.lost).any(|lost| lost == generation || !heard);
+        // A stream that failed does not hold the others back (RFC 8445 §8.1.2).
+        let has_failed = |list: &Checklist| list.state == ChecklistState::Failed;
+        let all_failed = lists.iter().all(has_failed);
+        let counts = |list: &&Checklist| all_failed || !has_failed(list);
+        let is_on = |flow: &&Flow| {
+            let checklist = self.checks.checklist(flow.component.stream);
+            self.checks.is_shared(flow.component) && checklist.as_ref().is_some_and(counts)
+        };
         let state = if lost {
             State::Disconnected
-        } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
+        } else if lists.iter().filter(counts).all(Checklist::is_selected) {
             State::Completed
-        } else if self.flows.iter().all(|flow| flow.path.is_some() || !self.checks.is_shared(flow.component))
-        {
+        } else if self.flows.iter().filter(is_on).all(|flow| flow.path.is_some()) {
             State::Connected
         } else if heard {
             State::Checking

@@ -18,9 +18,9 @@ pub enum State {
     Gathering,
     /// Checks run (RFC 8445 §7).
     Checking,
-    /// Every component has a valid pair: data can be sent (RFC 8445 §12.1).
+    /// Every component of every stream that has not failed has a valid pair: data can be sent (RFC 8445 §12.1).
     Connected,
-    /// Every component has a selected pair (RFC 8445 §8.1.2).
+    /// Every component of every stream that has not failed has a selected pair (RFC 8445 §8.1.2).
     Completed,
     /// Consent was lost on the selected pair (RFC 7675 §5.1): nothing may be sent.
     Disconnected,

@@ -58,6 +58,8 @@ pub struct Component {
     pub(super) nominating: Option<PairId>,
     /// The nominated pair (RFC 8445 §8.1.1).
     pub selected: Option<PairId>,
+    /// A pair was selected once: without renomination no other one will be nominated (RFC 8445 §8.1.1).
+    pub(super) decided: bool,
     /// The highest value of a nomination so far, ours or the peer's.
     pub(super) nomination: u32,
     /// When nomination is due to be decided again.
@@ -68,6 +70,11 @@ impl Component {
     /// The valid pairs, best first (RFC 8445 §7.2.5.3.2).
     pub fn valid(&self) -> impl Iterator<Item = PairId> + '_ {
         self.valid.iter().map(|(_, id)| *id)
+    }
+
+    /// The pairs that are not decided yet, best first.
+    pub(super) fn open(&self) -> impl Iterator<Item = PairId> + '_ {
+        self.open.iter().map(|(_, id)| *id)
     }
 
     /// The pair that data uses now: the selected one, or the best valid one (RFC 8445 §12.1).
@@ -147,10 +154,5 @@ impl Checklist {
     /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
     pub fn is_selected(&self) -> bool {
         self.shared().iter().all(|component| component.selected.is_some())
-    }
-
-    /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4).
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.shared().iter().any(|component| component.usable().is_none() && component.open.is_empty())
     }
 }

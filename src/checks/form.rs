@@ -179,6 +179,7 @@ impl ChecklistSet {
             authenticated: false,
             quality: Quality::default(),
             failure: None,
+            asked: None,
             group,
             queued: false,
             nominating: false,

@@ -5,6 +5,7 @@ use super::pair::{Pair, PairId};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::CandidateType;
+use crate::io::ComponentId;
 use crate::time::{Duration, Instant};
 
 /// When to nominate. Data flows on the first valid pair in any case.
@@ -103,6 +104,9 @@ impl ChecklistSet {
         };
         component.settle.stop();
         let (selected, idle) = (component.selected, component.nominating.is_none());
+        if component.decided && !renominates {
+            return;
+        }
         let (Some(first_valid), Some(&(_, id)), true) =
             (component.first_valid, component.valid.first(), idle)
         else {
@@ -161,13 +165,23 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id).filter(|pair| pair.valid.is_some()) else { return false };
         let at = pair.component;
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
-        let decided =
-            component.is_some_and(|component| component.selected.or(component.nominating).is_some());
+        let decided = component.is_some_and(|it| it.decided || it.nominating.is_some());
         let may = self.roles.role == Role::Controlling && (!decided || self.renominates(at.stream));
         if may {
             self.nominate_pair(id);
         }
         may
+    }
+
+    /// Whether a component has lost its selected pair with a base, and this agent will not nominate another one: because
+    /// it may not (RFC 8445 §8.1.1), is controlled, or has none left. Only a restart brings both ends to one pair again.
+    pub fn is_bereft(&self, at: ComponentId) -> bool {
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        let may = self.roles.role == Role::Controlling && self.renominates(at.stream);
+        component.filter(|it| it.decided && it.selected.is_none()).is_some_and(|component| {
+            let next = component.valid().chain(component.open()).next();
+            !may || next.or(component.nominating).is_none()
+        })
     }
 
     /// Whether nominations carry values on this stream, so that a later one replaces an earlier one.

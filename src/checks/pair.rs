@@ -7,6 +7,7 @@ use super::freeze::{GroupId, Rank};
 use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::TransactionId;
+use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
 
 /// A local candidate, by its place in the set's list.
@@ -127,6 +128,8 @@ pub struct Pair {
     pub quality: Quality,
     /// Why it failed last; it may have been checked anew since.
     pub failure: Option<Failure>,
+    /// When a check of ours began while checks of the peer arrive, if none was answered since.
+    pub(super) asked: Option<Instant>,
     pub(super) group: GroupId,
     /// In the triggered-check queue.
     pub(super) queued: bool,
@@ -142,6 +145,12 @@ pub struct Pair {
 pub(super) type Order = (Reverse<u64>, u16, PairId);
 
 impl Pair {
+    /// The peer checks it, and has not answered us for as long as a check takes to fail. What its checks revive (RFC 8445
+    /// §7.3.1.4) is no reason to be patient any more.
+    pub(super) fn is_one_way(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|asked| now >= asked + lifetime(RTO))
+    }
+
     pub(super) fn order(&self, id: PairId) -> Order {
         (Reverse(self.priority), self.component.component, id)
     }

@@ -98,6 +98,8 @@ pub struct Learnt {
     pub new_remote: Option<RemoteId>,
     /// It nominated the pair.
     pub selected: bool,
+    /// The peer checks on and never answers: the checklist may be spent.
+    pub one_way: bool,
 }
 
 /// What to do about a request.
@@ -109,7 +111,7 @@ pub enum Verdict {
     Unauthenticated(Reply),
     /// Authentic, and refused.
     Refused(Reply),
-    /// Authentic and answered with success.
+    /// Authentic and processed. The answer is success, or 400 if its nomination is not followed (RFC 8445 §7.3.1.5).
     Accepted {
         /// The answer.
         reply: Reply,
@@ -118,6 +120,25 @@ pub enum Verdict {
         /// What it changed; `None` if a limit was reached.
         learnt: Option<Learnt>,
     },
+}
+
+/// What a check wishes of a controlled agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    None,
+    /// This pair, with a value that is 0 without renomination.
+    Nominates(u32),
+    /// This pair, but a later nomination has come before.
+    Outdated,
+}
+
+impl Wish {
+    fn value(self) -> Option<u32> {
+        match self {
+            Self::Nominates(value) => Some(value),
+            Self::None | Self::Outdated => None,
+        }
+    }
 }
 
 impl ChecklistSet {
@@ -151,8 +172,11 @@ impl ChecklistSet {
                 Some(self.roles.role)
             }
         };
-        let learnt = self.learn(now, base, component, source, priority, &request);
-        Verdict::Accepted { reply, switched, learnt }
+        let wish = self.wish(component, &attributes);
+        let learnt = self.learn(now, base, component, source, priority, wish.value());
+        let followed = wish == Wish::None || (wish.value().is_some() && learnt.is_some());
+        let answer = if followed { Answer::Success } else { Answer::Error(400) };
+        Verdict::Accepted { reply: Reply { answer, ..reply }, switched, learnt }
     }
 
     /// Answers a check of an ICE session that a restart has ended, and does nothing else with it (RFC 8445 §9): the
@@ -210,9 +234,8 @@ impl ChecklistSet {
         component: ComponentId,
         source: SocketAddr,
         priority: u32,
-        request: &Verified<'_>,
+        wish: Option<u32>,
     ) -> Option<Learnt> {
-        let wish = self.wish(component, &request.attributes());
         let known = self.remotes.len();
         let id = match self.pair_of(base, source) {
             Some(id) => id,
@@ -230,10 +253,10 @@ impl ChecklistSet {
             }
         }
         let fresh = pair.answered.is_some_and(|at| now < at + CONSENT);
-        let (state, priority) = (pair.state, pair.priority);
+        let (state, priority, one_way) = (pair.state, pair.priority, pair.is_one_way(now));
         if self.implementation == Implementation::Lite {
             let selected = wish.is_some() && self.accept(id);
-            return Some(Learnt { pair: id, new_remote, selected });
+            return Some(Learnt { pair: id, new_remote, selected, one_way: false });
         }
         let selected = self.checklist(component.stream)?.component(component.component)?.selected;
         let selected = if state == PairState::Succeeded && wish.is_some() && !fresh {
@@ -263,21 +286,24 @@ impl ChecklistSet {
             self.remove_pair(id);
             return None;
         }
-        Some(Learnt { pair: id, new_remote, selected })
+        Some(Learnt { pair: id, new_remote, selected, one_way })
     }
 
-    /// The value of the nomination in a check, if we are to follow it: 0 without renomination, and with it a value that
-    /// is not below what came before.
-    fn wish(&self, at: ComponentId, attributes: &Attributes<'_>) -> Option<u32> {
+    /// What a check wishes: with renomination the value of a nomination must not be below what came before.
+    fn wish(&self, at: ComponentId, attributes: &Attributes<'_>) -> Wish {
         if !attributes.has(attr::USE_CANDIDATE) || self.roles.role != Role::Controlled {
-            return None;
+            return Wish::None;
         }
         if !self.renominates(at.stream) {
-            return Some(0);
+            return Wish::Nominates(0);
         }
         let value = attributes.u32(attr::NOMINATION).unwrap_or(0);
-        let component = self.checklist(at.stream)?.component(at.component)?;
-        (value >= component.nomination).then_some(value)
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        if component.is_some_and(|component| value >= component.nomination) {
+            Wish::Nominates(value)
+        } else {
+            Wish::Outdated
+        }
     }
 
     /// The triggered check of RFC 8445 §7.3.1.4.

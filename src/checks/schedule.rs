@@ -95,6 +95,9 @@ impl ChecklistSet {
         }
         let pair = self.pair_mut(id)?;
         pair.transaction = Some(transaction);
+        if pair.authenticated && pair.valid.is_none() {
+            pair.asked.get_or_insert(now);
+        }
         if pair.state != PairState::Succeeded {
             self.set_state(id, PairState::InProgress);
         }

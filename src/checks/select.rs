@@ -34,6 +34,7 @@ impl ChecklistSet {
         let Some(checklist) = self.checklist_mut(at.stream) else { return false };
         if let Some(component) = checklist.component_mut(at.component) {
             component.selected = Some(id);
+            component.decided = true;
             component.nomination = component.nomination.max(value);
             component.nominating = None;
             component.settle.stop();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::checklist::{Checklist, ChecklistState, Component, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
 use super::limits::Limits;
 use super::nominate::Nomination;
@@ -16,7 +16,7 @@ use crate::io::ComponentId;
 use crate::rng::Rng;
 use crate::stun::Key;
 use crate::stun::transaction::Transactions;
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 
 /// The ICE option of agents that know nominations with a value (draft-thatcher-ice-renomination).
 pub const RENOMINATION: &str = "renomination";
@@ -308,6 +308,7 @@ impl ChecklistSet {
             list.remote = None;
             list.remote_ended = false;
             list.highest = 0;
+            list.components.fill_with(Component::default);
             list.state = ChecklistState::Running;
         }
     }
@@ -321,13 +322,25 @@ impl ChecklistSet {
         }
     }
 
-    /// Marks checklists that are spent (RFC 8445 §7.2.5.4). The caller asks only when the PAC timer is over (RFC
-    /// 8863 §4); the peer's end-of-candidates may then be missing (RFC 8863 §5).
-    pub fn conclude_exhausted(&mut self) {
-        for checklist in &mut self.checklists {
-            if checklist.state == ChecklistState::Running && self.local_ended && checklist.is_exhausted() {
-                checklist.state = ChecklistState::Failed;
+    /// Marks checklists that are spent (RFC 8445 §7.2.5.4), and returns their streams. The caller asks only when the PAC
+    /// timer is over (RFC 8863 §4); the peer's end-of-candidates may then be missing (RFC 8863 §5).
+    pub fn conclude_exhausted(&mut self, now: Instant) -> Vec<u16> {
+        let spent = |list: &Checklist| list.state == ChecklistState::Running && self.is_exhausted(now, list);
+        let lists = self.checklists.iter().enumerate().filter(|(_, list)| self.local_ended && spent(list));
+        let spent: Vec<u16> = lists.map(|(stream, _)| stream as u16).collect();
+        for stream in &spent {
+            if let Some(list) = self.checklist_mut(*stream) {
+                list.state = ChecklistState::Failed;
             }
         }
+        spent
+    }
+
+    /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4). A peer whose
+    /// checks arrive, and that never answers ours, is no hope however often it checks.
+    fn is_exhausted(&self, now: Instant, list: &Checklist) -> bool {
+        let hope = |id: PairId| self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
+        let mut components = list.shared().iter();
+        components.any(|component| component.usable().is_none() && !component.open().any(hope))
     }
 }

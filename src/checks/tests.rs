@@ -1,11 +1,15 @@
 //! Rules of the checklist set, without bytes.
 
+mod answering;
+mod asking;
+mod concluding;
 mod forming;
 
+use super::checklist::ChecklistState;
 use super::form::Permission;
 use super::limits::Limits;
 use super::nominate::Nomination;
-use super::pair::{PairId, PairState, RemoteId};
+use super::pair::{Nominated, PairId, PairState, RemoteId};
 use super::request::{Outcome, Timeout};
 use super::respond::Verdict;
 use super::role::{Conflict, Role, Roles};

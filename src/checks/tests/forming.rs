@@ -71,7 +71,7 @@ fn a_checklist_runs_until_it_is_completed_or_failed() {
             assert_eq!(set.checklists()[0].state, ChecklistState::Running);
             let _ = answer(&mut set, now, base, check, code);
             if code.is_none() {
-                set.conclude_exhausted();
+                set.conclude_exhausted(now);
             }
         }
         set.nominate(now);
@@ -81,7 +81,7 @@ fn a_checklist_runs_until_it_is_completed_or_failed() {
             let base = set.pair(component).expect("a pair").base;
             let _ = answer(&mut set, now, base, nomination, None);
         }
-        set.conclude_exhausted();
+        set.conclude_exhausted(now);
         assert_eq!(set.checklists()[0].state, expected, "{answers:?}");
     }
 }

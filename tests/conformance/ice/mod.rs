@@ -2,7 +2,10 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "a time that runs backwards has to fail the test")]
 
 mod candidates;
+mod checking;
+mod concluding;
 mod gathering;
 mod lite;
 mod running;
 mod servers;
+mod serving;
