@@ -7,6 +7,8 @@
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
 //! | the peer's signals | `signals` |
+//! | when this agent's signals leave | `trickle` |
+//! | a stream that is removed | `streams` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
@@ -29,7 +31,9 @@ mod relays;
 mod restart;
 mod signals;
 pub mod state;
+mod streams;
 mod tick;
+pub mod trickle;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +47,7 @@ use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
 use crate::io::ComponentId;
 use crate::rng::Rng;
+use crate::signal::Signal;
 use crate::stats::Stats;
 use crate::time::{Instant, Timer};
 use crate::trace::Trace;
@@ -60,6 +65,7 @@ pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use path::Path;
 pub use state::State;
+pub use trickle::Trickle;
 
 /// An ICE agent (RFC 8445): no sockets, no clock, deterministic from its seed.
 #[derive(Debug)]
@@ -79,6 +85,10 @@ pub struct Agent {
     relays: Relays,
     flows: Vec<Flow>,
     events: VecDeque<Event>,
+    /// Signals that wait for the end of gathering.
+    untold: VecDeque<Signal>,
+    /// Whether the peer said that it takes candidates one by one.
+    peer_trickles: Option<bool>,
     intents: Intents,
     pacer: Pacer,
     allowance: Allowance,
@@ -129,6 +139,8 @@ impl Agent {
             gatherer,
             relays: Relays::default(),
             events: VecDeque::new(),
+            untold: VecDeque::new(),
+            peer_trickles: None,
             intents: Intents::default(),
             pacer: Pacer::new(now),
             allowance: Allowance::new(now),
@@ -188,9 +200,7 @@ impl Agent {
     /// Failed and Closed are final: paths go, allocations are deleted.
     fn end(&mut self, now: Instant, state: State) {
         for flow in &mut self.flows {
-            flow.consent = None;
-            flow.keepalive.stop();
-            flow.pair = None;
+            flow.end();
             if flow.path.take().is_some() {
                 self.events.push_back(Event::Path { component: flow.component, path: None });
             }

@@ -17,6 +17,8 @@ pub enum ChecklistState {
     Completed,
     /// No pair is left for some component.
     Failed,
+    /// Its stream is not part of the session any more.
+    Removed,
 }
 
 /// Our side of the short-term credential of one stream.
@@ -135,7 +137,12 @@ impl Checklist {
 
     /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
     pub fn is_selected(&self) -> bool {
-        self.components.iter().all(|component| component.selected.is_some())
+        self.is_removed() || self.components.iter().all(|component| component.selected.is_some())
+    }
+
+    /// Whether its stream is not part of the session any more.
+    pub fn is_removed(&self) -> bool {
+        self.state == ChecklistState::Removed
     }
 
     /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4).

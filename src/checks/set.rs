@@ -125,7 +125,13 @@ impl ChecklistSet {
     #[must_use]
     pub fn next_generation(&self, settings: Settings, components: &[u16], rng: Rng) -> Self {
         let generation = Generation(self.generation.0 + 1);
-        Self::with_roles(settings, self.roles, generation, components, rng)
+        let mut next = Self::with_roles(settings, self.roles, generation, components, rng);
+        for (list, before) in next.checklists.iter_mut().zip(&self.checklists) {
+            if before.is_removed() {
+                list.state = ChecklistState::Removed;
+            }
+        }
+        next
     }
 
     fn with_roles(
@@ -311,11 +317,23 @@ impl ChecklistSet {
 
     /// Marks checklists that are spent (RFC 8445 §7.2.5.4). The caller asks only when the PAC timer is over (RFC
     /// 8863 §4); the peer's end-of-candidates may then be missing (RFC 8863 §5).
-    pub fn conclude_exhausted(&mut self) {
-        for checklist in &mut self.checklists {
+    /// Returns their streams.
+    pub fn conclude_exhausted(&mut self) -> Vec<u16> {
+        let mut failed = Vec::new();
+        for (stream, checklist) in self.checklists.iter_mut().enumerate() {
             if checklist.state == ChecklistState::Running && self.local_ended && checklist.is_exhausted() {
                 checklist.state = ChecklistState::Failed;
+                failed.push(stream as u16);
             }
+        }
+        failed
+    }
+
+    /// Takes a stream out of the session, for good: its valid list and its transactions go (RFC 8839 §4.4.3.1).
+    pub fn remove_stream(&mut self, stream: u16) {
+        self.forget_peer(stream);
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.state = ChecklistState::Removed;
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Rules of the checklist set, without bytes.
 
+mod trickle;
+
 use super::form::Permission;
 use super::limits::Limits;
 use super::nominate::Nomination;
