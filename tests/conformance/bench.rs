@@ -177,6 +177,13 @@ impl Bench {
         self.drain();
     }
 
+    /// Changes the agent as an application would, and lets it act on it.
+    pub(crate) fn with_agent<T>(&mut self, call: impl FnOnce(&mut Agent, Instant) -> T) -> T {
+        let result = call(&mut self.agent, self.now);
+        self.drain();
+        result
+    }
+
     fn drain(&mut self) {
         let mut buf = [0; 1500];
         loop {
@@ -261,6 +268,15 @@ impl Bench {
             let answer = check.success();
             let _ = self.receive(PEER, &answer);
         }
+    }
+
+    /// All signals so far, as lines.
+    pub(crate) fn signals(&self) -> Vec<String> {
+        let signals = self.events.iter().filter_map(|event| match event {
+            Event::Signal(signal) => Some(signal.to_string()),
+            _ => None,
+        });
+        signals.collect()
     }
 
     pub(crate) fn is_usable(&self) -> bool {

@@ -17,6 +17,7 @@
 
 mod bench;
 mod consent;
+mod ice;
 mod proof;
 mod readme;
 mod rules;
