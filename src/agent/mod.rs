@@ -9,6 +9,7 @@
 //! | the peer's signals | `signals` |
 //! | when this agent's signals leave | `trickle` |
 //! | a stream that is removed | `streams` |
+//! | an offer that says how the peer has concluded | `race` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
@@ -26,6 +27,7 @@ mod notes;
 mod output;
 mod pacer;
 pub mod path;
+pub mod race;
 mod record;
 mod relays;
 mod restart;
@@ -64,6 +66,7 @@ pub use config::{Answer, Config, Implementation, Limits, Nomination, Policy, Rol
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use path::Path;
+pub use race::{Announced, Race};
 pub use state::State;
 pub use trickle::Trickle;
 

@@ -3,5 +3,6 @@
 mod data;
 mod keepalive;
 mod pacing;
+mod race;
 mod session;
 mod trickle;
