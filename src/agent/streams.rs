@@ -2,6 +2,7 @@
 
 use super::Agent;
 use super::event::Event;
+use crate::checks::checklist::Checklist;
 use crate::time::Instant;
 
 impl Agent {
@@ -10,7 +11,7 @@ impl Agent {
     /// last one the session is closed.
     pub fn remove_stream(&mut self, now: Instant, stream: u16) {
         self.now = now;
-        if self.is_over() || self.checks.checklist(stream).is_none_or(|list| list.is_removed()) {
+        if self.is_over() || self.checks.checklist(stream).is_none_or(Checklist::is_removed) {
             return;
         }
         if self.checks.checklists().iter().filter(|list| !list.is_removed()).count() == 1 {

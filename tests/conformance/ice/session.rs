@@ -159,7 +159,7 @@ fn credentials(bench: &Bench) -> Vec<(String, String)> {
     let lines = bench.signals().into_iter().filter(|line| line.contains("credentials "));
     let field = |line: &str, name: &str| {
         let value = line.split(name).nth(1).and_then(|rest| rest.split(' ').next());
-        value.map(str::to_owned).unwrap_or_else(|| panic!("{line}"))
+        value.map_or_else(|| panic!("{line}"), str::to_owned)
     };
     lines.map(|line| (field(&line, "ufrag="), field(&line, "pwd="))).collect()
 }
