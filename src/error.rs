@@ -81,6 +81,18 @@ pub enum AddSocketError {
     Closed,
 }
 
+/// Why a name was neither published nor asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NameError {
+    /// Something else than one label and `.local`.
+    #[error("the name is not one label and .local")]
+    NotLocal,
+    /// A limit on names.
+    #[error("the limit of {0} names is reached")]
+    TooMany(usize),
+}
+
 /// [`Agent::nominate`](crate::agent::Agent::nominate) cannot: the pair is not valid (any more), the peer controls, or
 /// another pair was nominated before and the peer does not know renomination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

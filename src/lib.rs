@@ -50,6 +50,7 @@
 //! | [`gather`], [`consent`] | server-reflexive candidates; permission to go on sending | 8445 §5, 7675 |
 //! | [`turn`] | TURN client | 8656 |
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
+//! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
 //! | [`sdp`] | session descriptions, their fragments, candidates of browsers | 8839, 8838 |
@@ -72,6 +73,7 @@ pub mod credentials;
 pub mod error;
 pub mod gather;
 pub mod io;
+pub mod mdns;
 #[cfg(feature = "tokio")]
 pub mod net;
 pub mod rng;

@@ -8,6 +8,8 @@ pub struct Stats {
     pub datagrams_dropped: u64,
     /// Signals that were not taken.
     pub signals_refused: u64,
+    /// Names of the peer's candidates that could not be resolved.
+    pub names_unresolved: u64,
     /// Datagrams of the peer's data.
     pub packets_received: u64,
     /// Bytes of the peer's data.

@@ -67,6 +67,15 @@ pub enum What {
         /// Its priority.
         priority: u32,
     },
+    /// The name of a remote candidate could not be resolved: the candidate is not used.
+    Unresolved {
+        /// Its type.
+        kind: CandidateType,
+        /// Its priority.
+        priority: u32,
+        /// Its port.
+        port: u16,
+    },
     /// A candidate pair changed its state (RFC 8445 §6.1.2.6).
     Pair {
         /// The local candidate's transport address.

@@ -10,7 +10,7 @@ const ROWS: [&[&str]; 5] = [
     &["candidate", "credentials", "error", "io", "rng", "sdp", "signal", "stats", "time", "trace"],
     &["stun", "tcp"],
     &["checks", "consent", "gather", "turn"],
-    &["agent", "discovery", "mux", "portmap", "server"],
+    &["agent", "discovery", "mdns", "mux", "portmap", "server"],
     &["net", "sim"],
 ];
 /// Its words know each other: signals hold candidates, candidates hold addresses of `io`.

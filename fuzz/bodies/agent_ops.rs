@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use floe::agent::{Answer, Nomination, Policy};
-use floe::candidate::{Candidate, CandidateType, Foundation};
+use floe::agent::{Answer, Nomination, Policy, ResolveId};
+use floe::candidate::{Address, Candidate, CandidateType, Foundation};
 use floe::credentials::Credentials;
 use floe::io::{ComponentId, Datagram, Socket, SocketId};
 use floe::signal::{Signal, What};
@@ -447,6 +447,28 @@ impl Session {
                 assert!(lines.lines().count() <= 64 && !ladder.is_empty());
                 let shown = format!("{:?}", self.agent);
                 assert!([PASSWORD, PEER_PWD].iter().all(|secret| !shown.contains(secret)), "{shown}");
+            }
+            210..=224 => {
+                let host = format!("n{}.local", program.byte()).into();
+                let mut candidate = Candidate::udp(
+                    Foundation::from_number(1),
+                    1,
+                    1 << 24,
+                    peer(0),
+                    CandidateType::Host,
+                    None,
+                );
+                candidate.address = Address::Name { host, port: peer(program.byte()).port() };
+                let _ = self.agent.handle_signal(self.now, Signal::new(0, What::Candidate(candidate)));
+            }
+            225..=239 => {
+                let (request, found) = (ResolveId(u32::from(program.byte() % 32)), peer(program.byte()));
+                let address = (request.0 % 4 != 3).then_some(found.ip());
+                // Whatever the port of the name is: any of those that the peer has.
+                for n in 0..=u8::MAX {
+                    self.promises.allow(SocketAddr::new(found.ip(), peer(n).port()));
+                }
+                let _ = self.agent.handle_input(self.now, Input::Resolved { request, address });
             }
             _ => {
                 // A socket that nobody gave to the agent.

@@ -1,10 +1,11 @@
 //! What an agent is told at its birth. Setters consume, nothing here can fail.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::trickle::Trickle;
+use crate::candidate::RemoteFilter;
 pub use crate::checks::Implementation;
 pub use crate::checks::limits::Limits;
 pub use crate::checks::nominate::Nomination;
@@ -18,13 +19,31 @@ use crate::turn::TurnServer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Policy {
-    /// All of them (mode 1).
+    /// All of them (mode 1): every address that the driver gives a socket of. RFC 8828 §5.2 wants the user's consent
+    /// for it where the application is a web page that nobody trusts; whoever runs such ones sets
+    /// [`DefaultRoute`](Self::DefaultRoute).
     All,
+    /// The addresses that the default route leaves from, and what servers see of them (mode 2, "default route and
+    /// associated local addresses"). Its driver binds to the wildcard address, leaves the route to the kernel, and adds
+    /// those addresses only.
+    DefaultRoute,
     /// What servers see, and relays (mode 3, "default route only"): no address of this host is signalled, also not as
     /// a related address. Its driver binds to the wildcard address and leaves the route to the kernel.
     DefaultRouteOnly,
-    /// Relayed ones only: the peer does not learn where this host is.
+    /// Relayed ones only (as near to mode 4 as an agent without a proxy comes): the peer does not learn where this host
+    /// is.
     Relay,
+}
+
+/// What the peer is told of host candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HostNames {
+    /// Their addresses.
+    Addresses,
+    /// Random `.local` names that multicast DNS resolves on the same link (RFC 6762), as browsers do: the driver
+    /// publishes them. Related addresses are hidden.
+    Mdns,
 }
 
 /// What an unauthenticated request is answered.
@@ -57,6 +76,9 @@ pub struct Config {
     pub(crate) components: Vec<u16>,
     pub(crate) nomination: Nomination,
     pub(crate) policy: Policy,
+    pub(crate) host_names: HostNames,
+    pub(crate) external: Vec<(IpAddr, IpAddr)>,
+    pub(crate) remote_filter: RemoteFilter,
     pub(crate) pacing: Duration,
     pub(crate) unauthenticated: Answer,
     pub(crate) limits: Limits,
@@ -78,6 +100,9 @@ impl Config {
             components: vec![1],
             nomination: Nomination::Renominate { settle: Duration::from_millis(500) },
             policy: Policy::All,
+            host_names: HostNames::Addresses,
+            external: Vec::new(),
+            remote_filter: RemoteFilter::new(),
             pacing: Duration::from_millis(50),
             unauthenticated: Answer::Limited,
             limits: Limits::default(),
@@ -122,6 +147,30 @@ impl Config {
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
+        self
+    }
+
+    /// What the peer is told of host candidates; default [`HostNames::Addresses`].
+    #[must_use]
+    pub fn host_names(mut self, names: HostNames) -> Self {
+        self.host_names = names;
+        self
+    }
+
+    /// A NAT that translates `local` to `external` one to one, ports unchanged, as cloud providers have it: sockets at
+    /// `local` get a server-reflexive candidate at `external`, without a server. The host candidate stays, for peers on
+    /// the same network. Default: none; the last one for an address counts.
+    #[must_use]
+    pub fn external_address(mut self, local: IpAddr, external: IpAddr) -> Self {
+        self.external.retain(|(known, _)| *known != local);
+        self.external.push((local, external));
+        self
+    }
+
+    /// Which addresses of the peer are checked; default [`RemoteFilter::new`].
+    #[must_use]
+    pub fn remote_filter(mut self, filter: RemoteFilter) -> Self {
+        self.remote_filter = filter;
         self
     }
 

@@ -98,7 +98,8 @@ pub struct Peer {
     pub has_ended: bool,
     /// Its candidates, those that were learnt from its checks included.
     pub candidates: Vec<End>,
-    /// Candidates that were not taken because their address is a name that nobody resolves.
+    /// Candidates that were not taken because their address is a name: one that nobody has resolved yet, or that is not
+    /// to be resolved.
     pub names: u32,
     /// Candidates that were not taken because of their address: unspecified, multicast, loopback from afar.
     pub unusable: u32,

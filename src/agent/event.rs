@@ -1,8 +1,9 @@
 //! What goes into an agent and what comes out of it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::config::Role;
+use super::names::{Resolve, ResolveId};
 use super::path::Path;
 use super::state::State;
 use crate::candidate::Candidate;
@@ -18,6 +19,13 @@ pub enum Input<'a> {
     Timeout,
     /// A datagram arrived.
     Datagram(Datagram<'a>),
+    /// The answer to [`Output::Resolve`]; `None`: the name has no address, or nobody who knows it answered.
+    Resolved {
+        /// Which question.
+        request: ResolveId,
+        /// What the name stands for.
+        address: Option<IpAddr>,
+    },
 }
 
 /// What became of an input.
@@ -53,6 +61,21 @@ pub enum Output<'b> {
     Event(Event),
     /// Close this socket.
     Close(SocketId),
+    /// Answer for this name by multicast DNS (RFC 6762), until it is withdrawn. Only with
+    /// [`HostNames::Mdns`](super::HostNames::Mdns).
+    Publish {
+        /// One random label and `.local`.
+        name: Box<str>,
+        /// What it stands for.
+        address: IpAddr,
+    },
+    /// Answer for this name no longer.
+    Withdraw {
+        /// As it was published.
+        name: Box<str>,
+    },
+    /// Find out what this name of the peer stands for. A driver that cannot answers at once, with `None`.
+    Resolve(Resolve),
     /// Drained. Come back at the instant, or with input; `None`: with input only.
     Wait(Option<Wake>),
 }

@@ -26,13 +26,13 @@ pub(super) struct Flow {
     pub(super) consent: Option<Consent>,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
-    /// Consent was lost, or the pair went with its base, and nothing has replaced it.
-    pub(super) lost: bool,
+    /// The ICE session whose selected pair lost consent, or went with its base, while nothing has replaced it.
+    pub(super) lost: Option<Generation>,
 }
 
 impl Flow {
     pub(super) fn new(component: ComponentId) -> Self {
-        Self { component, pair: None, path: None, consent: None, keepalive: Timer::STOPPED, lost: false }
+        Self { component, pair: None, path: None, consent: None, keepalive: Timer::STOPPED, lost: None }
     }
 
     /// Whether a consent request of this id is open.
@@ -41,7 +41,7 @@ impl Flow {
         self.pair = None;
         self.consent = None;
         self.keepalive.stop();
-        self.lost = false;
+        self.lost = None;
     }
 
     pub(super) fn asks(&self, id: TransactionId) -> bool {

@@ -119,8 +119,8 @@ impl Agent {
             // The selected pair went with its base: there is nothing left to check.
             let list = self.checks.checklist(component.stream);
             let concluded = list.is_some_and(|list| list.state == ChecklistState::Completed);
-            if concluded && pair.is_none() && !self.flows[index].lost {
-                self.flows[index].lost = true;
+            if concluded && pair.is_none() && self.flows[index].lost.is_none() {
+                self.flows[index].lost = Some(self.checks.generation);
                 self.events.push_back(Event::RestartNeeded(Why::PathGone));
             }
             let path = pair.and_then(|pair| self.path_of(pair));
@@ -132,6 +132,9 @@ impl Agent {
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
                 flow.keepalive =
                     pair.filter(|_| !self.checks.sends_checks()).map(|_| now + self.config.keepalive).into();
+            }
+            if path.is_some() {
+                flow.lost = None;
             }
             if flow.path != path {
                 flow.path = path;
@@ -159,7 +162,7 @@ impl Agent {
         let component = list.component(at.component).filter(|_| may_send);
         let selected = component.and_then(|component| component.selected).map(new);
         let pair = selected.or(old).or_else(|| component?.usable().map(new));
-        pair.filter(|_| !flow.lost)
+        pair.filter(|pair| flow.lost != Some(pair.generation))
     }
 
     /// The way that data of a pair takes; `None` while its relay has no permission.
@@ -184,14 +187,16 @@ impl Agent {
         }
         if let Some(InUse { generation, id }) = flow.pair {
             // A pair that was only valid gives way to the next one; a selected one is the session's only path.
-            flow.lost = generation == self.checks.generation && self.checks.is_selected(id);
-            if flow.lost {
+            // The next session, if it has begun, has its own chance.
+            let current = generation == self.checks.generation;
+            flow.lost = (!current || self.checks.is_selected(id)).then_some(generation);
+            if current && flow.lost.is_some() {
                 self.events.push_back(Event::RestartNeeded(Why::ConsentExpired));
             }
             if let Some(session) = self.session_mut(generation) {
                 session.expire(id);
             }
-            if generation != self.checks.generation {
+            if !current {
                 self.flows[index].pair = None;
             }
         }

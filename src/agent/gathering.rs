@@ -80,10 +80,9 @@ impl Agent {
     pub(super) fn gather_on(&mut self, id: BaseId, base: &Base) {
         if self.config.policy != Policy::Relay {
             let candidate = self.candidate(base, CandidateType::Host, base.addr, None, None);
-            if self.config.policy == Policy::All {
-                self.signal_candidate(base.component.stream, &candidate);
-            }
+            self.signal_host(base.component, &candidate);
             self.checks.add_base(id, base.component, candidate, Permission::Granted);
+            self.add_external(id, base.addr);
         }
         // A lite agent has host candidates only (RFC 8445 §5.2).
         if self.checks.sends_checks() {
@@ -129,6 +128,8 @@ impl Agent {
             self.relays.remove_base(base);
             self.forget_base(base);
         }
+        let bases = &self.bases;
+        self.names.retain(|ip| bases.iter().any(|(_, base)| base.addr.ip() == ip));
         self.follow_checks(now);
         self.follow_gathering(now);
     }
@@ -143,7 +144,7 @@ impl Agent {
     /// What a STUN server said.
     pub(super) fn follow_found(&mut self, now: Instant, found: Found) {
         match found {
-            Found::Mapped(query, mapped) => self.add_reflexive(query.base, mapped, query.addr),
+            Found::Mapped(query, mapped) => self.add_reflexive(query.base, mapped, Some(query.addr)),
             Found::Refused(query, code, reason) => {
                 self.server_problem(
                     ServerId(query.server),
@@ -159,21 +160,19 @@ impl Agent {
         self.follow_gathering(now);
     }
 
-    pub(super) fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: SocketAddr) {
+    /// `server` has told it, or the configuration did.
+    pub(super) fn add_reflexive(&mut self, id: BaseId, mapped: SocketAddr, server: Option<SocketAddr>) {
         let Some(base) = self.bases.get(id).copied() else { return };
-        // Without a NAT a host candidate says the same, unless it is not signalled (RFC 8828 §5.2). What the peer's
-        // answer told before the server did was not signalled either.
-        let told = |kind| match kind {
-            CandidateType::Host => self.config.policy == Policy::All,
-            CandidateType::ServerReflexive | CandidateType::Relayed => true,
-            CandidateType::PeerReflexive => false,
-        };
-        if self.config.policy == Policy::Relay || self.checks.is_redundant(id, mapped, told) {
+        if self.config.policy == Policy::Relay || self.gives_host_away(mapped) {
+            return;
+        }
+        // Without a NAT a host candidate says the same, unless it is not signalled (RFC 8828 §5.2).
+        if self.checks.is_redundant(id, mapped, |kind| self.was_told(kind)) {
             return;
         }
         let kind = CandidateType::ServerReflexive;
-        let related = Some(base.addr).filter(|_| self.config.policy == Policy::All);
-        let candidate = self.candidate(&base, kind, mapped, Some(server), related);
+        let related = Some(base.addr).filter(|_| self.shows_hosts());
+        let candidate = self.candidate(&base, kind, mapped, server, related);
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_reflexive(id, base.component, candidate);
     }
@@ -191,7 +190,7 @@ impl Agent {
         };
         let Some(host) = self.bases.get(from).copied() else { return };
         self.note_relayed(relay, relayed, mapped);
-        self.add_reflexive(from, mapped, server);
+        self.add_reflexive(from, mapped, Some(server));
         self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
         // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
         if self.bases.is_full(self.config.limits.bases)
@@ -219,7 +218,7 @@ impl Agent {
         mapped: SocketAddr,
     ) {
         // RFC 8828 §5.2: the other policies hide where this host is.
-        let shown = Some(mapped).filter(|_| self.config.policy == Policy::All);
+        let shown = Some(mapped).filter(|_| self.shows_hosts());
         let candidate = self.candidate(base, CandidateType::Relayed, base.addr, Some(server), shown);
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_base(id, base.component, candidate, Permission::Needed);
@@ -264,7 +263,7 @@ impl Agent {
         Candidate::udp(foundation, base.component.component, priority, addr, kind, related)
     }
 
-    fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
+    pub(super) fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
         self.record_candidate(self.now, Side::Local, candidate);
         // RFC 8838 §13: none after the end, and none after nomination.
         if self.gathering_ended || self.state == State::Completed {

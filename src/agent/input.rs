@@ -26,6 +26,10 @@ impl Agent {
                 Received::Consumed
             }
             Input::Datagram(datagram) => self.handle_datagram(now, &datagram),
+            Input::Resolved { request, address } => {
+                self.follow_resolved(now, request, address);
+                Received::Consumed
+            }
         }
     }
 

@@ -10,6 +10,7 @@
 //! | when this agent's signals leave | `trickle` |
 //! | a stream that is removed | `streams` |
 //! | an offer that says how the peer has concluded | `race` |
+//! | `.local` names in the place of addresses | `names` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
@@ -23,6 +24,7 @@ mod flow;
 mod follow;
 mod gathering;
 mod input;
+mod names;
 mod notes;
 mod output;
 mod pacer;
@@ -56,15 +58,17 @@ use crate::trace::Trace;
 
 use bases::Bases;
 use flow::Flow;
+use names::Names;
 use notes::Notes;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 
 pub use choose::ValidPair;
-pub use config::{Answer, Config, Implementation, Limits, Nomination, Policy, Role};
+pub use config::{Answer, Config, HostNames, Implementation, Limits, Nomination, Policy, Role};
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
+pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
 pub use race::{Announced, Race};
 pub use state::State;
@@ -86,6 +90,7 @@ pub struct Agent {
     former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
+    names: Names,
     flows: Vec<Flow>,
     events: VecDeque<Event>,
     /// Signals that wait for the end of gathering.
@@ -141,6 +146,7 @@ impl Agent {
             former: Vec::new(),
             gatherer,
             relays: Relays::default(),
+            names: Names::default(),
             events: VecDeque::new(),
             untold: VecDeque::new(),
             peer_trickles: None,
@@ -213,6 +219,7 @@ impl Agent {
         self.intents.clear();
         self.checks.conclude();
         self.gatherer.conclude();
+        self.names.end();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {
                 relay.queued = false;

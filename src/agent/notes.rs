@@ -44,7 +44,7 @@ pub(super) struct Notes {
     pub(super) losses: BTreeMap<ComponentId, (Instant, Loss)>,
     /// Requests that were not authenticated.
     pub(super) strangers: u32,
-    /// Candidates that were not taken because their address is a name.
+    /// Candidates that were not taken because their address is a name, or that nobody has resolved.
     pub(super) names: u32,
     /// Candidates that were not taken because nobody may be there.
     pub(super) addresses: u32,

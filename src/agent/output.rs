@@ -88,6 +88,10 @@ impl Agent {
     /// If `buf` is shorter than 1280 bytes.
     pub fn poll_output<'b>(&mut self, buf: &'b mut [u8]) -> Output<'b> {
         assert!(buf.len() >= 1280, "the buffer has {} bytes, 1280 are needed", buf.len());
+        // Before the signal that tells of it, a name is published.
+        if let Some(errand) = self.names.errands.pop_front() {
+            return errand.into_output();
+        }
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }

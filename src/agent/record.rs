@@ -45,9 +45,20 @@ impl Agent {
 
     pub(super) fn record_candidate(&mut self, now: Instant, side: Side, candidate: &Candidate) {
         if let Some(address) = candidate.address.socket() {
-            let (kind, priority) = (candidate.kind, candidate.priority);
-            self.trace.push(now, What::Candidate { side, kind, address, priority });
+            self.record_candidate_at(now, side, candidate, address);
         }
+    }
+
+    /// For a candidate whose address is a name: what it stands for.
+    pub(super) fn record_candidate_at(
+        &mut self,
+        now: Instant,
+        side: Side,
+        candidate: &Candidate,
+        address: SocketAddr,
+    ) {
+        let (kind, priority) = (candidate.kind, candidate.priority);
+        self.trace.push(now, What::Candidate { side, kind, address, priority });
     }
 
     pub(super) fn record_nominated(&mut self, now: Instant, id: PairId) {

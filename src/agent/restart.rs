@@ -11,6 +11,8 @@
 use super::Agent;
 use super::bases::{Base, Via};
 use super::flow::InUse;
+use super::signals::GIVE_UP;
+use super::state::State;
 use crate::candidate::BaseId;
 use crate::checks::{ChecklistSet, Generation, Pair};
 use crate::gather::Gatherer;
@@ -44,11 +46,12 @@ impl Agent {
         if self.flows.iter().any(|flow| flow.pair.is_some_and(|pair| pair.generation == ended.generation)) {
             self.previous = Some(ended);
         }
-        for flow in &mut self.flows {
-            flow.lost = false;
-        }
-        for timer in [&mut self.pac, &mut self.free, &mut self.give_up, &mut self.gather_patience] {
+        for timer in [&mut self.pac, &mut self.free, &mut self.gather_patience] {
             timer.stop();
+        }
+        if self.state == State::Disconnected {
+            // The peer has time to answer.
+            self.give_up.set(now + GIVE_UP);
         }
         self.pac_over = false;
         self.gathering_ended = false;
@@ -74,7 +77,7 @@ impl Agent {
                     let relay = self.relays.get(relay);
                     let known = relay.and_then(|relay| Some((relay.from, relay.server_addr, relay.mapped?)));
                     if let Some((from, server, mapped)) = known {
-                        self.add_reflexive(from, mapped, server);
+                        self.add_reflexive(from, mapped, Some(server));
                         self.offer_relayed(now, id, &base, server, mapped);
                     }
                 }

@@ -1,5 +1,7 @@
 //! Signaling: what this agent tells about itself, and what the peer says.
 
+use std::net::SocketAddr;
+
 use super::Agent;
 use super::bases::Via;
 use super::config::Nomination;
@@ -7,7 +9,6 @@ use super::event::Event;
 use super::notes::Notes;
 use super::state::State;
 use super::trickle::{self, Trickle};
-use crate::candidate::address::is_checkable_remote;
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
 use crate::checks::set::RENOMINATION;
@@ -186,14 +187,25 @@ impl Agent {
         if candidate.transport != Transport::Udp {
             return Err(SignalError::Unsupported("a TCP candidate"));
         }
-        let Address::Socket(addr) = candidate.address else {
-            return Err(SignalError::Unsupported("a candidate whose address is a name"));
-        };
+        match candidate.address {
+            Address::Socket(addr) => self.admit_candidate(now, component, addr, candidate),
+            Address::Name { .. } => self.ask_name(component, candidate),
+        }
+    }
+
+    /// Takes a remote candidate at `addr`, which its name stands for if it has one.
+    pub(super) fn admit_candidate(
+        &mut self,
+        now: Instant,
+        component: ComponentId,
+        addr: SocketAddr,
+        candidate: Candidate,
+    ) -> Result<(), SignalError> {
         let has_loopback = self.bases.iter().any(|(_, base)| base.addr.ip().is_loopback());
-        if !is_checkable_remote(addr, has_loopback) {
+        if !self.config.remote_filter.admits(addr, has_loopback) {
             return Err(SignalError::Address(addr));
         }
-        self.record_candidate(now, Side::Remote, &candidate);
+        self.record_candidate_at(now, Side::Remote, &candidate, addr);
         let bases = &self.bases;
         let permission = |base| match bases.get(base).map(|base| base.via) {
             Some(Via::Relay(_)) => Permission::Needed,
@@ -211,14 +223,18 @@ impl Agent {
             return;
         }
         let lists = self.checks.checklists();
-        let state = if self.flows.iter().any(|flow| flow.lost) {
+        let heard = lists.iter().any(|list| list.remote.is_some());
+        // After a restart the checks of the new session decide, once the peer has answered it.
+        let generation = self.checks.generation;
+        let lost = self.flows.iter().filter_map(|flow| flow.lost).any(|lost| lost == generation || !heard);
+        let state = if lost {
             State::Disconnected
         } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
             State::Completed
         } else if self.flows.iter().all(|flow| flow.path.is_some() || self.flow_of(flow.component).is_none())
         {
             State::Connected
-        } else if lists.iter().any(|list| list.remote.is_some()) {
+        } else if heard {
             State::Checking
         } else if self.bases.is_empty() {
             State::New
@@ -245,4 +261,4 @@ impl Agent {
 /// After Completed, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
 const GRACE: Duration = Duration::from_secs(3);
 /// An agent without consent waits this long for the peer to come back some other way.
-const GIVE_UP: Duration = Duration::from_secs(30);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(30);

@@ -1,7 +1,9 @@
 //! Candidates: transport addresses that may reach an agent (RFC 8445 §5.1).
 
 pub mod address;
+pub mod filter;
 pub mod foundation;
+pub mod name;
 pub mod priority;
 pub mod sdp;
 
@@ -12,6 +14,7 @@ use crate::credentials::Ufrag;
 use crate::io::Transport;
 
 pub use address::LocalPreference;
+pub use filter::RemoteFilter;
 pub use foundation::{Foundation, FoundationAllocator};
 
 /// A base (RFC 8445 §4): the transport address that an agent sends from for a candidate. The number is the agent's.

@@ -17,6 +17,7 @@ use crate::time::{Duration, Instant};
 use super::clock::{self, Alarm};
 use super::counters::Counters;
 use super::handle::{Command, End, Payload, Status};
+use super::mdns::{Answer, Names};
 use super::pacer::{Pacer, Slot};
 use super::route::Route;
 use super::udp::UdpSocket;
@@ -26,6 +27,9 @@ const OUTPUT: usize = 1280;
 
 /// How long a session that is over waits for its TURN servers to confirm that the allocations are deleted.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Turns for the application while more than half of its queue is taken.
+const TURNS: usize = 16;
 
 /// A socket that reports so many errors without one datagram between them is dead.
 const ERRORS_IN_A_ROW: u32 = 1000;
@@ -47,6 +51,7 @@ impl Port {
 enum Happening {
     Due,
     Command(Option<Command>),
+    Resolved(Answer),
     Readable(usize),
 }
 
@@ -65,6 +70,9 @@ pub(super) struct Driver {
     pub(super) status: watch::Sender<Status>,
     pub(super) routes: Vec<(ComponentId, watch::Sender<Option<Route>>)>,
     pub(super) timing: Timing,
+    pub(super) names: Arc<Names>,
+    /// Where answers about names come in, and the end that is given to who answers.
+    pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
 }
 
 /// When the loop has to look at the agent again.
@@ -107,6 +115,7 @@ impl Driver {
                 happening = async {
                     tokio::select! {
                         command = self.commands.recv(), if has_handle => Happening::Command(command),
+                        Some(answer) = self.answers.1.recv() => Happening::Resolved(answer),
                         port = poll_fn(|cx| poll_readable(&self.ports, first_port, cx)) => Happening::Readable(port),
                     }
                 } => happening,
@@ -118,14 +127,31 @@ impl Driver {
                     has_handle = false;
                     self.handle_command(Command::Close);
                 }
+                Happening::Resolved((request, address)) => {
+                    let _ = self.agent.handle_input(clock::now(), Input::Resolved { request, address });
+                    self.drain();
+                }
                 Happening::Readable(port) => {
                     // The next one is asked first the next time.
                     first_port = port + 1;
                     self.receive(port);
+                    self.let_the_application_catch_up().await;
                 }
             }
         }
         self.end();
+    }
+
+    /// On a runtime of one thread the application runs only while this task waits: it has some turns before more is
+    /// received than it has room for. One that does not take its data holds nothing up.
+    async fn let_the_application_catch_up(&self) {
+        let Some(data) = &self.data else { return };
+        for _ in 0..TURNS {
+            if data.capacity() * 2 >= data.max_capacity() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     fn handle_due(&mut self) {
@@ -233,6 +259,18 @@ impl Driver {
                     if let Some(port) = self.ports.get_mut(id.0 as usize) {
                         *port = None;
                     }
+                    continue;
+                }
+                Output::Publish { name, address } => {
+                    self.names.publish(name, address);
+                    continue;
+                }
+                Output::Withdraw { name } => {
+                    self.names.withdraw(name);
+                    continue;
+                }
+                Output::Resolve(resolve) => {
+                    self.names.resolve(resolve, self.answers.0.clone());
                     continue;
                 }
                 Output::Wait(wake) => {

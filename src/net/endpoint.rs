@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
-use crate::agent::{Agent, Config, Event, Policy, Reason, Role};
+use crate::agent::{Agent, Config, Event, MAX_OUTSTANDING, Policy, Reason, Role};
 use crate::io::{ComponentId, Socket, SocketId};
 
 use super::clock;
@@ -17,8 +17,10 @@ use super::connection::Connection;
 use super::counters::Counters;
 use super::driver::{Driver, Port, Timing};
 use super::escort::Escort;
+use super::filter::InterfaceFilter;
 use super::handle::{Handle, Status};
 use super::interfaces::{self, Local};
+use super::mdns::Names;
 use super::pacer::Pacer;
 use super::route::Outlet;
 use super::seed::seed;
@@ -39,6 +41,7 @@ const COMMANDS: usize = 32;
 pub struct Endpoint {
     settings: Builder,
     pacer: Arc<Pacer>,
+    names: Arc<Names>,
     /// The number of the next session, for tracing.
     next: AtomicU64,
 }
@@ -49,6 +52,7 @@ pub struct Endpoint {
 pub struct Builder {
     addresses: Vec<IpAddr>,
     families: Families,
+    filter: InterfaceFilter,
     ports: Option<RangeInclusive<u16>>,
 }
 
@@ -73,6 +77,12 @@ impl Builder {
         self
     }
 
+    /// Which interfaces and addresses of theirs are used; default all. Addresses that are named are not asked about.
+    pub fn interfaces(mut self, filter: InterfaceFilter) -> Self {
+        self.filter = filter;
+        self
+    }
+
     /// Binds to free ports of this range, for firewalls that open one. Default: any port.
     pub fn port_range(mut self, ports: RangeInclusive<u16>) -> Self {
         self.ports = Some(ports);
@@ -91,20 +101,21 @@ impl Builder {
             let problem = "no interface has an address for host candidates";
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, problem));
         }
+        let names = Names::new(interfaces::places(locals.iter().map(|local| local.addr.ip())));
         if !self.addresses.is_empty() {
             for local in locals {
                 self.bind_socket(local, Source::Bound)?;
             }
         }
-        Ok(Endpoint { settings: self, pacer: Arc::default(), next: AtomicU64::new(0) })
+        Ok(Endpoint { settings: self, pacer: Arc::default(), names, next: AtomicU64::new(0) })
     }
 
     /// The addresses to use now: interfaces come and go.
     fn locals(&self, source: Source) -> io::Result<Vec<Local>> {
         let mut locals = match (self.addresses.is_empty(), source) {
             (false, _) => interfaces::named(&self.addresses),
-            (true, Source::Bound) => interfaces::gather()?,
-            (true, Source::Routed) => interfaces::routed(),
+            (true, Source::Bound) => interfaces::gather(&self.filter)?,
+            (true, Source::Routed) => interfaces::routed(&self.filter),
         };
         locals.retain(|local| self.families == Families::Both || local.addr.is_ipv4());
         Ok(locals)
@@ -181,7 +192,7 @@ impl Endpoint {
         let _entered = span.enter();
         let components = config.component_ids();
         let source = match config.policy {
-            Policy::DefaultRouteOnly => Source::Routed,
+            Policy::DefaultRoute | Policy::DefaultRouteOnly => Source::Routed,
             _ => Source::Bound,
         };
         let mut agent = Agent::new(config, clock::now());
@@ -211,9 +222,20 @@ impl Endpoint {
             outlets,
             counters: counters.clone(),
         };
-        let pacer = self.pacer.clone();
-        let (data, timing) = (Some(data), Timing::default());
-        let driver = Driver { agent, ports, pacer, counters, commands, events, data, status, routes, timing };
+        let driver = Driver {
+            agent,
+            ports,
+            pacer: self.pacer.clone(),
+            counters,
+            commands,
+            events,
+            data: Some(data),
+            status,
+            routes,
+            timing: Timing::default(),
+            names: self.names.clone(),
+            answers: mpsc::channel(MAX_OUTSTANDING),
+        };
         tokio::spawn(driver.run().instrument(span.clone()));
         (handle, event_receiver)
     }

@@ -7,6 +7,7 @@ use getifaddrs::InterfaceFlags;
 
 use crate::candidate::address::{Interface, Scope, is_gatherable, local_preferences, scope};
 
+use super::filter::{InterfaceFilter, is_virtual};
 use super::mtu;
 
 /// An address and what is known of its interface.
@@ -18,12 +19,48 @@ pub(super) struct Local {
     pub(super) mtu: usize,
 }
 
+/// Where an address is: the link that multicast reaches from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) ip: IpAddr,
+    /// The number of the interface; 0 where it is not known.
+    pub(super) index: u32,
+    /// The length of the prefix in bits.
+    pub(super) prefix: u8,
+}
+
+impl Place {
+    /// The address with the scope id of its link.
+    pub(super) fn sender(&self) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => (ip, 0).into(),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, 0, 0, self.index).into(),
+        }
+    }
+}
+
+/// The places of these addresses, one for each interface and family.
+pub(super) fn places(ips: impl Iterator<Item = IpAddr>) -> Vec<Place> {
+    let listed = list().unwrap_or_default();
+    let mut places: Vec<Place> = Vec::new();
+    for ip in ips {
+        let Some(one) = listed.iter().find(|one| one.ip == ip) else { continue };
+        let is_known = |place: &Place| (place.index, place.ip.is_ipv4()) == (one.index, ip.is_ipv4());
+        if !places.iter().any(is_known) {
+            places.push(Place { ip, index: one.index, prefix: one.prefix });
+        }
+    }
+    places
+}
+
 /// One address as the system lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Listed {
     ip: IpAddr,
     index: u32,
     name: String,
+    /// The length of the prefix in bits.
+    prefix: u8,
     interface: Interface,
     tracking: Tracking,
 }
@@ -39,10 +76,10 @@ enum Tracking {
     Unknown,
 }
 
-/// All addresses that may be gathered, best first.
-pub(super) fn gather() -> io::Result<Vec<Local>> {
+/// All addresses that may be gathered and that the filter admits, best first.
+pub(super) fn gather(filter: &InterfaceFilter) -> io::Result<Vec<Local>> {
     let mut listed = list()?;
-    listed.retain(|one| is_gatherable(one.ip));
+    listed.retain(|one| is_gatherable(one.ip) && filter.admits(&one.name, one.ip));
     let listed = without_tracking(listed);
     let pairs: Vec<_> = listed.iter().map(|one| (one.ip, one.interface)).collect();
     let mut ranked: Vec<_> = local_preferences(&pairs).into_iter().zip(listed).collect();
@@ -51,8 +88,8 @@ pub(super) fn gather() -> io::Result<Vec<Local>> {
 }
 
 /// The addresses that the kernel would send from to the Internet, one of each family that has a route there (RFC 8828
-/// §6.2). Connecting a UDP socket asks for the route and sends nothing.
-pub(super) fn routed() -> Vec<Local> {
+/// §6.2), if the filter admits them. Connecting a UDP socket asks for the route and sends nothing.
+pub(super) fn routed(filter: &InterfaceFilter) -> Vec<Local> {
     let everywhere: [(SocketAddr, SocketAddr); 2] = [
         ((Ipv6Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), 9).into()),
         ((Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv4Addr::new(192, 0, 2, 1), 9).into()),
@@ -63,7 +100,9 @@ pub(super) fn routed() -> Vec<Local> {
         Ok(socket.local_addr()?.ip())
     };
     // A family without a route is none to send over.
-    let ips: Vec<_> = everywhere.into_iter().filter_map(|one| source(one).ok()).collect();
+    let mut ips: Vec<_> = everywhere.into_iter().filter_map(|one| source(one).ok()).collect();
+    let listed = list().unwrap_or_default();
+    ips.retain(|ip| listed.iter().any(|one| one.ip == *ip && filter.admits(&one.name, *ip)));
     named(&ips).into_iter().filter(|local| is_gatherable(local.addr.ip())).collect()
 }
 
@@ -100,7 +139,7 @@ fn list() -> io::Result<Vec<Listed>> {
         if !interface.flags.contains(InterfaceFlags::UP) {
             continue;
         }
-        let tunnel = interface.flags.contains(InterfaceFlags::POINTTOPOINT);
+        let tunnel = interface.flags.contains(InterfaceFlags::POINTTOPOINT) || is_virtual(&interface.name);
         let tracking = match ip {
             IpAddr::V4(_) => Tracking::Unknown,
             IpAddr::V6(ip) => match flags.of(ip) {
@@ -110,8 +149,15 @@ fn list() -> io::Result<Vec<Listed>> {
                 _ => Tracking::Unknown,
             },
         };
+        let prefix = match interface.address.netmask() {
+            Some(IpAddr::V4(mask)) => mask.to_bits().leading_ones(),
+            Some(IpAddr::V6(mask)) => mask.to_bits().leading_ones(),
+            // Nothing else is known to be on its link.
+            None => 128,
+        };
         let one = Listed {
             ip,
+            prefix: prefix as u8,
             index: interface.index.unwrap_or(0),
             name: interface.name,
             interface: if tunnel { Interface::Unreliable } else { Interface::Reliable },
@@ -197,7 +243,14 @@ mod tests {
 
     fn listed(ip: &str, index: u32, tracking: Tracking) -> Listed {
         let ip = ip.parse().unwrap();
-        Listed { ip, index, name: format!("eth{index}"), interface: Interface::Reliable, tracking }
+        Listed {
+            ip,
+            index,
+            name: format!("eth{index}"),
+            prefix: 64,
+            interface: Interface::Reliable,
+            tracking,
+        }
     }
 
     fn left(list: &[Listed]) -> Vec<String> {
@@ -247,7 +300,7 @@ mod tests {
 
     #[test]
     fn loopback_is_never_gathered_but_can_be_named() {
-        assert!(gather().unwrap().iter().all(|local| !local.addr.ip().is_loopback()));
+        assert!(gather(&InterfaceFilter::new()).unwrap().iter().all(|local| !local.addr.ip().is_loopback()));
         let named = named(&["127.0.0.1".parse().unwrap()]);
         assert_eq!(named[0].addr, "127.0.0.1:0".parse().unwrap());
     }

@@ -27,6 +27,7 @@
 //! | whether a direct path can exist | [`World::direct_path_possible`] |
 
 mod link;
+mod names;
 mod nat;
 mod node;
 mod observe;

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::link::Link;
+use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
 use super::packet::{Arrival, Fate, Packet, Packets};
 use super::serving::Serving;
@@ -97,6 +98,8 @@ impl<const N: usize> From<[Interface; N]> for Host {
 pub(super) enum Polled {
     Packets(Vec<Packet>),
     Signal(Signal),
+    /// Names, its own and the peer's.
+    Name(Errand),
     /// It wrote something down.
     Noted,
     Wait(Option<Instant>),
@@ -235,6 +238,9 @@ impl Node {
                     self.sockets.retain(|(id, _)| *id != socket);
                     Polled::Noted
                 }
+                Output::Publish { name, address } => Polled::Name(Errand::Publish(name, address)),
+                Output::Withdraw { name } => Polled::Name(Errand::Withdraw(name)),
+                Output::Resolve(resolve) => Polled::Name(Errand::Resolve(resolve)),
                 Output::Wait(wake) => Polled::Wait(wake.map(|wake| wake.at)),
             },
         }

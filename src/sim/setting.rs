@@ -7,7 +7,7 @@ use super::nat::{Nat, NatId};
 use super::node::{Endpoint, Host, HostId, Interface, Node, Program, Sockets};
 use super::topology::Network;
 use super::world::{Parcel, Rank, World};
-use crate::agent::Config;
+use crate::agent::{Config, Policy};
 use crate::time::Duration;
 
 /// Records that each agent keeps for the ladder, unless its configuration says otherwise.
@@ -26,7 +26,8 @@ impl World {
     }
 
     /// A host with an agent that has a socket on each interface for each component. It starts now: for one that
-    /// starts later, [`run_for`](Self::run_for) first.
+    /// starts later, [`run_for`](Self::run_for) first. The first interface of each family has the default route: an
+    /// agent whose policy wants it has a socket there only.
     ///
     /// # Panics
     /// If an interface names an address that is taken.
@@ -34,7 +35,16 @@ impl World {
         if config.trace == 0 {
             config.trace = TRACE;
         }
-        let (id, addresses) = self.place(host);
+        let (id, mut addresses) = self.place(host);
+        if matches!(config.policy, Policy::DefaultRoute | Policy::DefaultRouteOnly) {
+            let mut families = Vec::new();
+            addresses.retain(|ip| {
+                !families.contains(&ip.is_ipv4()) && {
+                    families.push(ip.is_ipv4());
+                    true
+                }
+            });
+        }
         let mut endpoint = Endpoint::new(config, self.now);
         let sockets = addresses.into_iter().flat_map(|ip| endpoint.open(self.now, ip)).collect();
         endpoint.agent.end_of_sockets(self.now);

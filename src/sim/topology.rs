@@ -171,6 +171,13 @@ impl Topology {
         self.interface(host, ip)?.network.gateway()
     }
 
+    /// Whether an address of this host is in the same network as that one, so that multicast gets there.
+    pub(super) fn share_a_link(&self, host: HostId, owner: HostId, ip: IpAddr) -> bool {
+        let Some(far) = self.interface(owner, ip) else { return false };
+        let mut near = self.addresses(host).filter_map(|ip| self.interface(host, ip));
+        near.any(|edge| edge.network == far.network && far.network != Network::INTERNET)
+    }
+
     pub(super) fn flush(&mut self, nat: NatId) {
         self.nats[nat.0].0.flush();
     }

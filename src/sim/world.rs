@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use super::link::Pipe;
+use super::names::{Answer, Names};
 use super::node::{HostId, Node, Polled};
 use super::packet::{Captured, Packet, Packets};
 use super::topology::Topology;
@@ -20,7 +21,7 @@ const MAX_STEPS_AT_ONCE: usize = 100_000;
 /// A network with hosts on a virtual clock. Everything random comes from its seed: the same seed and the same
 /// calls give the same bytes at the same instants.
 ///
-/// At one instant timers go before signals, and signals before datagrams; among equals, the earlier one first.
+/// At one instant timers go before signals, signals before answers about names, and those before datagrams; among equals, the earlier one first.
 #[derive(Debug)]
 pub struct World {
     seed: u64,
@@ -36,6 +37,7 @@ pub struct World {
     pub(super) server: Option<HostId>,
     pub(super) channels: BTreeMap<HostId, Channel>,
     pub(super) paths: BTreeMap<(HostId, HostId), Pipe>,
+    pub(super) names: Names,
     pub(super) packets: Packets,
     pub(super) capture: Option<Vec<Captured>>,
 }
@@ -43,12 +45,14 @@ pub struct World {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
     Signal,
+    Name,
     Datagram,
 }
 
 #[derive(Debug)]
 pub(super) enum Parcel {
     Signal(HostId, Signal),
+    Name(HostId, Answer),
     Datagram(Place, Packet),
 }
 
@@ -92,6 +96,7 @@ impl World {
             server: None,
             channels: BTreeMap::new(),
             paths: BTreeMap::new(),
+            names: Names::default(),
             packets: Packets::default(),
             capture: None,
         }
@@ -162,6 +167,7 @@ impl World {
             }
             _ => match self.queue.pop_first() {
                 Some((_, Parcel::Signal(to, signal))) => self.deliver_signal(to, signal),
+                Some((_, Parcel::Name(to, answer))) => self.deliver_answer(to, answer),
                 Some((_, Parcel::Datagram(place, packet))) => self.travel(place, packet),
                 None => {}
             },
@@ -203,6 +209,7 @@ impl World {
                         None => channel.waiting.push_back(signal),
                     }
                 }
+                Polled::Name(errand) => self.run_errand(host, errand),
                 Polled::Noted => {}
                 Polled::Wait(wake) => {
                     self.nodes[host.0].wake = wake;

@@ -63,6 +63,10 @@ fn write_what(f: &mut fmt::Formatter<'_>, what: &What) -> fmt::Result {
             )?;
             write!(f, ",\"address\":\"{address}\",\"priority\":{priority}")
         }
+        What::Unresolved { kind, priority, port } => {
+            write!(f, ",\"event\":\"unresolved\",\"candidate_type\":\"{}\"", kind.as_str())?;
+            write!(f, ",\"port\":{port},\"priority\":{priority}")
+        }
         What::Pair { local, remote, state } => {
             write!(f, ",\"event\":\"pair\",\"local\":\"{local}\",\"remote\":\"{remote}\"")?;
             write!(f, ",\"state\":{}", Text(state))

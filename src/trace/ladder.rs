@@ -130,6 +130,9 @@ fn note(rail: Rail, what: &What) -> String {
             let whose = if *side == Side::Local { "own" } else { "peer's" };
             format!("{whose} {} candidate {address}", kind.as_str())
         }
+        What::Unresolved { kind, port, .. } => {
+            format!("peer's {} candidate at port {port} has a name that nobody answers for", kind.as_str())
+        }
         What::Pair { local, remote, state } => format!("pair {local} ↔ {remote} {state}"),
         What::Nominated { local, remote } => format!("nominated {local} ↔ {remote}"),
         What::State(state) => format!("state {state}"),

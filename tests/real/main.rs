@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "the lab waits for real processes in real time")]
 
 mod lab;
+mod names;
 mod nats;
 mod paths;
 mod peer;

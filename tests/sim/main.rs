@@ -10,6 +10,7 @@ mod link;
 mod lite;
 mod loss;
 mod matrix;
+mod names;
 mod nat_behaviour;
 mod pair;
 mod random;

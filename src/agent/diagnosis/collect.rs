@@ -49,8 +49,8 @@ impl Agent {
         Peer {
             has_credentials: lists.iter().all(|list| list.remote.is_some()),
             has_ended: lists.iter().all(|list| list.remote_ended),
-            candidates: self.checks.remotes().iter().filter_map(|remote| end(&remote.candidate)).collect(),
-            names: self.notes.names,
+            candidates: self.checks.remotes().iter().map(far_end).collect(),
+            names: self.notes.names.saturating_add(self.names.outstanding() as u32),
             unusable: self.notes.addresses,
             others_refused: self.notes.others,
         }
@@ -122,7 +122,7 @@ impl Agent {
             component: pair.component,
             base: base.addr,
             local: seen.and_then(|local| end(&local.candidate)).unwrap_or(own),
-            remote: End { addr: pair.destination, ..end(&self.checks.remote(pair.remote)?.candidate)? },
+            remote: End { addr: pair.destination, ..far_end(self.checks.remote(pair.remote)?) },
             state: pair.state,
             standing: self.standing(id, pair),
             quality: pair.quality,
@@ -147,6 +147,11 @@ impl Agent {
             (None, PairState::Frozen | PairState::Waiting) => Standing::Waiting,
         }
     }
+}
+
+/// Where it is, also if it was signalled as a name.
+fn far_end(remote: &checks::set::Remote) -> End {
+    End { kind: remote.candidate.kind, addr: remote.addr }
 }
 
 fn end(candidate: &Candidate) -> Option<End> {

@@ -1,14 +1,13 @@
 //! `floe gather`: the candidates of this machine, as they come.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use floe::agent::Policy;
 use floe::candidate::Candidate;
-use floe::net::Endpoint;
 use floe::signal::What;
 use floe::{Event, Role};
 
+use crate::addresses::Addresses;
 use crate::exit::Exit;
 use crate::lines;
 use crate::servers::Servers;
@@ -26,12 +25,8 @@ Exit status: 0 if there is a candidate and every server gave one, else 1, 2 for 
 pub(crate) struct Args {
     #[command(flatten)]
     servers: Servers,
-    /// Gather on this address only; may be repeated; the only way to use loopback
-    #[arg(long, value_name = "ADDR")]
-    bind: Vec<IpAddr>,
-    /// Leave IPv6 out
-    #[arg(long)]
-    no_ipv6: bool,
+    #[command(flatten)]
+    addresses: Addresses,
     /// Relayed candidates only
     #[arg(long)]
     relay: bool,
@@ -39,18 +34,14 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
-    let mut endpoint = Endpoint::builder().addresses(args.bind);
-    if args.no_ipv6 {
-        endpoint = endpoint.ipv4_only();
-    }
-    let endpoint = endpoint.bind().await.map_err(Exit::failure)?;
+    let endpoint = args.addresses.endpoint().bind().await.map_err(Exit::failure)?;
     let policy = if args.relay { Policy::Relay } else { Policy::All };
     let mut problems = 0;
     let complain = |problem| {
         eprintln!("floe: {problem}");
         problems += 1;
     };
-    let config = endpoint.config(Role::Controlling).policy(policy);
+    let config = args.addresses.add_to(endpoint.config(Role::Controlling).policy(policy));
     let (config, names) = args.servers.add_to(config, complain).await;
     let start = now();
     let session = endpoint.open(config);
@@ -86,7 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
 }
 
 fn row(ms: f64, candidate: &Candidate) -> String {
-    let address = candidate.address.socket().map_or_else(String::new, |address| address.to_string());
+    let address = candidate.address.to_string();
     let related = candidate.related.map_or_else(String::new, |related| related.to_string());
     let (kind, priority) = (candidate.kind.as_str(), candidate.priority);
     format!("{ms:8.1}  {kind:5}  {address:47}  {priority:>10}  {related}").trim_end().to_owned()

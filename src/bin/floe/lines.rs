@@ -5,7 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// Longer lines are refused, in bytes: the longest signal is far shorter.
 const MAX_LINE: usize = 64 * 1024;
@@ -55,28 +55,75 @@ pub(crate) struct Stats {
     pub(crate) max_payload: Option<usize>,
 }
 
-/// Prints what happened. Where stdout is a pipe to the other side and a person looks on, stderr says it too.
-pub(crate) fn report(line: &Line<'_>) {
-    print_json(line);
-    let (out, mut err) = (std::io::stdout(), std::io::stderr());
-    if out.is_terminal() || !err.is_terminal() {
-        return;
+/// Stdout behind a thread of its own: whoever does not read it holds up what is printed, and nothing else.
+#[derive(Debug, Clone)]
+pub(crate) struct Out(mpsc::Sender<String>);
+
+/// What waits for stdout at the end.
+#[derive(Debug)]
+pub(crate) struct Rest(oneshot::Receiver<()>);
+
+impl Out {
+    /// Lines that may wait for whoever reads; more make the caller wait.
+    const WAITING: usize = 8192;
+
+    pub(crate) fn new() -> (Self, Rest) {
+        let (sender, mut lines) = mpsc::channel::<String>(Self::WAITING);
+        let (done, rest) = oneshot::channel();
+        std::thread::spawn(move || {
+            let mut out = std::io::stdout().lock();
+            while let Some(line) = lines.blocking_recv() {
+                if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+                    break;
+                }
+            }
+            // Whoever waited for it may have lost patience.
+            let _ = done.send(());
+        });
+        (Self(sender), Rest(rest))
     }
-    let text = match line {
-        Line::State { state, ms } => format!("floe: {state} after {ms} ms\n"),
-        Line::Selected { local, remote, .. } => format!("floe: selected {local} ↔ {remote}\n"),
-        Line::Error { message } => format!("floe: {message}\n"),
-        Line::Data { .. } | Line::Stats(_) | Line::Diagnosis { .. } => return,
-    };
-    // Whole, since the other side may write to the same terminal.
-    let _ = err.write_all(text.as_bytes());
+
+    /// Whether somebody still reads.
+    pub(crate) async fn closed(&self) {
+        self.0.closed().await;
+    }
+
+    /// Prints what happened. Where stdout is a pipe to the other side and a person looks on, stderr says it too.
+    pub(crate) async fn report(&self, line: &Line<'_>) {
+        self.json(line).await;
+        let mut err = std::io::stderr();
+        if std::io::stdout().is_terminal() || !err.is_terminal() {
+            return;
+        }
+        let text = match line {
+            Line::State { state, ms } => format!("floe: {state} after {ms} ms\n"),
+            Line::Selected { local, remote, .. } => format!("floe: selected {local} ↔ {remote}\n"),
+            Line::Error { message } => format!("floe: {message}\n"),
+            Line::Data { .. } | Line::Stats(_) | Line::Diagnosis { .. } => return,
+        };
+        // Whole, since the other side may write to the same terminal.
+        let _ = err.write_all(text.as_bytes());
+    }
+
+    /// A line of type error.
+    pub(crate) async fn error(&self, message: String) {
+        self.report(&Line::Error { message }).await;
+    }
+
+    /// Prints one line of JSON.
+    pub(crate) async fn json(&self, line: &impl Serialize) {
+        match serde_json::to_string(line) {
+            // Nobody reads any more: `closed` tells.
+            Ok(line) => drop(self.0.send(line).await),
+            Err(problem) => eprintln!("floe: a line that cannot be printed: {problem}"),
+        }
+    }
 }
 
-/// Prints one line of JSON.
-pub(crate) fn print_json(line: &impl Serialize) {
-    match serde_json::to_string(line) {
-        Ok(line) => print(&line),
-        Err(problem) => eprintln!("floe: a line that cannot be printed: {problem}"),
+impl Rest {
+    /// Waits until all is printed, for a second at most: nobody may read it.
+    pub(crate) async fn printed(self) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.0).await;
     }
 }
 

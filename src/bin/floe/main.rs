@@ -1,5 +1,6 @@
 //! The `floe` command.
 
+mod addresses;
 mod demo;
 mod exit;
 mod gather;

@@ -1,6 +1,5 @@
 //! `floe peer`: one ICE agent as a process, with JSON lines on stdin and stdout for signaling, data and commands.
 
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +9,13 @@ use tokio::time::Instant;
 
 use floe::agent::Policy;
 use floe::io::ComponentId;
-use floe::net::{Endpoint, Session};
+use floe::net::Session;
 use floe::signal::{Signal, What};
 use floe::{Event, Role, State};
 
+use crate::addresses::Addresses;
 use crate::exit::{self, Exit};
-use crate::lines::{self, Line, Stats};
+use crate::lines::{self, Line, Out, Stats};
 use crate::servers::{Names, Servers};
 
 /// One ICE agent that speaks JSON lines on stdin and stdout
@@ -53,12 +53,8 @@ pub(crate) struct Args {
     /// A lite agent: for a host with a public address; it answers checks and sends none
     #[arg(long)]
     lite: bool,
-    /// Gather host candidates on this address only; may be repeated; the only way to use loopback
-    #[arg(long, value_name = "ADDR")]
-    bind: Vec<IpAddr>,
-    /// Leave IPv6 out
-    #[arg(long)]
-    no_ipv6: bool,
+    #[command(flatten)]
+    addresses: Addresses,
     /// Gather TCP candidates too (not supported)
     #[arg(long)]
     tcp: bool,
@@ -92,22 +88,24 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
             return Err(Exit::usage(format!("{option} is not supported")));
         }
     }
-    let mut endpoint = Endpoint::builder().addresses(args.bind.iter().copied());
-    if args.no_ipv6 {
-        endpoint = endpoint.ipv4_only();
-    }
-    let endpoint = endpoint.bind().await.map_err(Exit::failure)?;
+    let endpoint = args.addresses.endpoint().bind().await.map_err(Exit::failure)?;
     let role = if args.controlling { Role::Controlling } else { Role::Controlled };
     let policy = match args.policy {
         PolicyArg::All => Policy::All,
         PolicyArg::Relay => Policy::Relay,
     };
-    let mut config = endpoint.config(role).policy(policy);
+    let mut config = args.addresses.add_to(endpoint.config(role).policy(policy));
     if args.lite {
         config = config.lite();
     }
-    let (config, names) = args.servers.add_to(config, error).await;
+    let (out, rest) = Out::new();
+    let mut problems = Vec::new();
+    let (config, names) = args.servers.add_to(config, |problem| problems.push(problem)).await;
+    for problem in problems {
+        out.error(problem).await;
+    }
     let mut peer = Peer {
+        out,
         session: Arc::new(endpoint.open(config)),
         names,
         echo: args.echo,
@@ -116,15 +114,14 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         since: None,
         deadline: None,
     };
-    peer.run().await
-}
-
-/// A line of type error.
-fn error(message: String) {
-    lines::report(&Line::Error { message });
+    let result = peer.run().await;
+    drop(peer);
+    rest.printed().await;
+    result
 }
 
 struct Peer {
+    out: Out,
     session: Arc<Session>,
     names: Names,
     echo: bool,
@@ -141,7 +138,7 @@ impl Peer {
     async fn run(&mut self) -> Result<(), Exit> {
         let mut input = lines::stdin();
         let mut buf = vec![0; 65_536];
-        let session = self.session.clone();
+        let (session, out) = (self.session.clone(), self.out.clone());
         let mut interrupted = std::pin::pin!(exit::interrupted());
         loop {
             let deadline = self.deadline;
@@ -153,7 +150,7 @@ impl Peer {
             };
             tokio::select! {
                 event = session.event() => match event {
-                    Some(event) => if self.follow(event).is_break() {
+                    Some(event) => if self.follow(event).await.is_break() {
                         self.explain().await;
                         return Err(Exit::Told);
                     },
@@ -171,9 +168,10 @@ impl Peer {
                 }
                 // Allocations are given back, as at the end of the input.
                 () = &mut interrupted => return self.close().await,
+                () = out.closed() => return self.close().await,
                 () = timeout => {
-                    error("not connected in time".to_owned());
-                    self.show_state(State::Failed);
+                    self.out.error("not connected in time".to_owned()).await;
+                    self.show_state(State::Failed).await;
                     self.explain().await;
                     session.close().await;
                     return Err(Exit::Told);
@@ -184,51 +182,52 @@ impl Peer {
 
     async fn close(&self) -> Result<(), Exit> {
         self.session.close().await;
-        self.show_state(State::Closed);
+        self.show_state(State::Closed).await;
         Ok(())
     }
 
     /// Shows what happened; breaks at the end of the session.
-    fn follow(&mut self, event: Event) -> ControlFlow<()> {
+    async fn follow(&mut self, event: Event) -> ControlFlow<()> {
         match event {
-            Event::Signal(signal) => self.show_signal(signal),
+            Event::Signal(signal) => self.show_signal(signal).await,
             Event::State(state) => {
                 if matches!(state, State::Connected | State::Completed) {
                     self.deadline = None;
                 }
-                self.show_state(state);
+                self.show_state(state).await;
                 if state == State::Failed {
                     return ControlFlow::Break(());
                 }
             }
             Event::Selected { local, remote, .. } => {
                 let (local, remote) = (local.to_string(), remote.to_string());
-                lines::report(&Line::Selected { local, remote, ms: self.ms() });
+                self.out.report(&Line::Selected { local, remote, ms: self.ms() }).await;
             }
             Event::Server { server, base, problem } => {
-                error(format!("{} from {base}: {problem}", self.names.of(server)));
+                let name = self.names.of(server);
+                self.out.error(format!("{name} from {base}: {problem}")).await;
             }
-            Event::Failed(reason) => error(reason.to_string()),
+            Event::Failed(reason) => self.out.error(reason.to_string()).await,
             _ => {}
         }
         ControlFlow::Continue(())
     }
 
-    fn show_signal(&mut self, signal: Signal) {
+    async fn show_signal(&mut self, signal: Signal) {
         match (&mut self.held, &signal.what) {
             (Some(held), What::Candidate(_)) => held.push(signal),
             (Some(held), What::EndOfCandidates) => {
                 for held in held.drain(..) {
-                    lines::print_json(&held);
+                    self.out.json(&held).await;
                 }
-                lines::print_json(&signal);
+                self.out.json(&signal).await;
             }
-            _ => lines::print_json(&signal),
+            _ => self.out.json(&signal).await,
         }
     }
 
-    fn show_state(&self, state: State) {
-        lines::report(&Line::State { state: state.as_str(), ms: self.ms() });
+    async fn show_state(&self, state: State) {
+        self.out.report(&Line::State { state: state.as_str(), ms: self.ms() }).await;
     }
 
     /// Milliseconds since the remote credentials arrived, 0 before.
@@ -237,11 +236,11 @@ impl Peer {
     }
 
     async fn show_data(&self, component: ComponentId, data: &[u8]) {
-        lines::report(&Line::Data { text: String::from_utf8_lossy(data) });
+        self.out.report(&Line::Data { text: String::from_utf8_lossy(data) }).await;
         if self.echo
             && let Err(problem) = self.session.send(component, data).await
         {
-            error(format!("echo: {problem}"));
+            self.out.error(format!("echo: {problem}")).await;
         }
     }
 
@@ -255,7 +254,7 @@ impl Peer {
         let line: Value = match line {
             Ok(line) => line,
             Err(problem) => {
-                error(format!("malformed line: {problem}"));
+                self.out.error(format!("malformed line: {problem}")).await;
                 return ControlFlow::Continue(());
             }
         };
@@ -281,7 +280,7 @@ impl Peer {
             None => Err("malformed line: type: is missing".to_owned()),
         };
         if let Err(problem) = done {
-            error(problem);
+            self.out.error(problem).await;
         }
         ControlFlow::Continue(())
     }
@@ -317,13 +316,13 @@ impl Peer {
         let size = line["size"].as_u64().ok_or("burst: size: is not a number")?;
         let size = usize::try_from(size).ok().filter(|size| *size <= 65_535);
         let size = size.ok_or("burst: size: is above 65535")?;
-        let session = self.session.clone();
+        let (session, out) = (self.session.clone(), self.out.clone());
         tokio::spawn(async move {
             for number in 1..=count {
                 let mut payload = format!("burst {number} ").into_bytes();
                 payload.resize(size.max(payload.len()), b'.');
                 if let Err(problem) = session.send(ComponentId::FIRST, &payload).await {
-                    error(format!("burst: datagram {number} of {count}: {problem}"));
+                    out.error(format!("burst: datagram {number} of {count}: {problem}")).await;
                     return;
                 }
             }
@@ -334,7 +333,7 @@ impl Peer {
     async fn show_diagnosis(&self) {
         if let Some(diagnosis) = self.session.diagnosis().await {
             let causes = diagnosis.causes.iter().map(Into::into).collect();
-            lines::print_json(&Line::Diagnosis { causes, text: diagnosis.to_string() });
+            self.out.json(&Line::Diagnosis { causes, text: diagnosis.to_string() }).await;
         }
     }
 
@@ -347,7 +346,7 @@ impl Peer {
 
     async fn show_stats(&self) {
         let stats = self.session.stats().await;
-        lines::report(&Line::Stats(Stats {
+        let stats = Stats {
             packets_sent: stats.packets_sent,
             bytes_sent: stats.bytes_sent,
             packets_received: stats.agent.packets_received,
@@ -360,6 +359,7 @@ impl Peer {
             datagrams_unclaimed: stats.unclaimed,
             signals_refused: stats.agent.signals_refused,
             max_payload: self.session.max_payload(ComponentId::FIRST),
-        }));
+        };
+        self.out.report(&Line::Stats(stats)).await;
     }
 }
