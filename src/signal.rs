@@ -185,6 +185,7 @@ mod tests {
             "7 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg lite pacing=20 options=ice2,trickle",
             "0 candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",
             "65535 generation=8hhY candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host ufrag 8hhY",
+            "0 candidate:2 1 udp 1694498815 198.51.100.1 4000 typ srflx raddr 192.0.2.1 rport 5000 network-cost 10",
             "1 end-of-candidates",
             "1 generation=8hhY end-of-candidates",
         ] {

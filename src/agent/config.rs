@@ -192,6 +192,9 @@ impl Config {
     /// Makes a lite agent (RFC 8445 §2.5): it has host candidates only, answers checks and sends none. For hosts with a
     /// public address that every peer can reach, such as media servers; one address of each family is enough (RFC 8445
     /// §5.2). Whoever has several, or a NAT before them, wants a full agent, the default.
+    ///
+    /// Candidates are preferred as RFC 6724 prefers their addresses, IPv6 before IPv4, if the socket of IPv6 is added
+    /// first; an IPv4 address that comes first has the highest priority, as on a host without IPv6.
     #[must_use]
     pub fn lite(mut self) -> Self {
         self.implementation = Implementation::Lite;

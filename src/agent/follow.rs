@@ -12,6 +12,7 @@ use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
 use crate::consent::Consent;
+use crate::gather::Query;
 use crate::io::ComponentId;
 use crate::time::Instant;
 use crate::trace::What;
@@ -117,7 +118,8 @@ impl Agent {
             let component = self.flows[index].component;
             let pair = self.pair_to_use(index);
             // The selected pair went with its base: there is nothing left to check.
-            let list = self.checks.checklist(component.stream);
+            let list =
+                self.checks.checklist(component.stream).filter(|_| self.checks.has_component(component));
             let concluded = list.is_some_and(|list| list.state == ChecklistState::Completed);
             if concluded && pair.is_none() && self.flows[index].lost.is_none() {
                 self.flows[index].lost = Some(self.checks.generation);
@@ -253,10 +255,14 @@ impl Agent {
     }
 
     fn relay_problem(&mut self, id: RelayId, problem: ServerProblem) {
-        self.settle(id);
-        if let Some((server, from)) = self.relays.get(id).map(|relay| (relay.server, relay.from)) {
-            self.server_problem(server, from, problem);
+        let Some(relay) = self.relays.get_mut(id) else { return };
+        let allocating = !std::mem::replace(&mut relay.settled, true);
+        let (server, from, addr) = (relay.server, relay.from, relay.server_addr);
+        // RFC 8445 §5.1.1.2: a server without room for an allocation still tells the mapped address.
+        if allocating && matches!(problem, ServerProblem::Error { code: 486 | 508, .. }) {
+            self.ask_without_allocation(Query { base: from, server: server.0, addr });
         }
+        self.server_problem(server, from, problem);
     }
 
     /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1), and the session

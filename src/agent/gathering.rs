@@ -1,20 +1,20 @@
 //! Sockets and servers become candidates (RFC 8445 §5.1).
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Agent;
 use super::bases::{Base, Via};
-use super::config::Policy;
+use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Relay, RelayId};
 use super::state::State;
-use crate::candidate::address::is_unicast;
+use crate::candidate::address::{is_unicast, precedence};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType};
 use crate::checks::Permission;
 use crate::error::AddSocketError;
-use crate::gather::{Found, Query};
-use crate::io::{Socket, SocketId, Transport};
+use crate::gather::{Asked, Found, Query};
+use crate::io::{ComponentId, Socket, SocketId, Transport};
 use crate::signal::{Signal, What};
 use crate::time::{Duration, Instant};
 use crate::trace::Side;
@@ -50,7 +50,10 @@ impl Agent {
         if self.bases.is_full(self.config.limits.bases) {
             return Err(AddSocketError::TooMany(self.config.limits.bases));
         }
-        let preference = self.host_preference.next(local.ip());
+        let preference = match self.config.implementation {
+            Implementation::Full => self.host_preference.next(local.ip()),
+            Implementation::Lite => self.lite_preference(component, local.ip()),
+        };
         let addr = local;
         let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
         let base_id = self.bases.add(base);
@@ -58,6 +61,17 @@ impl Agent {
         self.be_patient(now);
         self.update_state(now);
         Ok(())
+    }
+
+    /// RFC 8445 §5.2: 65535 as long as there is IPv4 only, else the precedence of RFC 6724; for a further address of
+    /// the same precedence the next one that is free.
+    fn lite_preference(&self, component: ComponentId, ip: IpAddr) -> u16 {
+        let has_ipv6 = ip.is_ipv6() || self.bases.iter().any(|(_, base)| base.addr.is_ipv6());
+        let wanted = if has_ipv6 { precedence(ip) } else { u16::MAX };
+        let of_component = self.bases.iter().filter(|(_, base)| base.component == component);
+        let taken: Vec<u16> = of_component.map(|(_, base)| base.preference).collect();
+        let mut free = (0..=wanted).rev().chain(wanted..=u16::MAX).filter(|it| !taken.contains(it));
+        free.next().unwrap_or(0)
     }
 
     /// No pair of any session leaves from there any more.
@@ -118,6 +132,14 @@ impl Agent {
         }
     }
 
+    /// Asks a TURN server for the mapped address alone, unless that is known already or is not to be shown.
+    pub(super) fn ask_without_allocation(&mut self, query: Query) {
+        let same = |asked: &Asked| (asked.query.base, asked.query.addr) == (query.base, query.addr);
+        if self.config.policy != Policy::Relay && !self.gatherer.asked().iter().any(same) {
+            self.gatherer.ask(query);
+        }
+    }
+
     /// Forgets a socket: pairs from it are gone, and so is a path that used it.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
         self.now = now;
@@ -146,15 +168,10 @@ impl Agent {
         match found {
             Found::Mapped(query, mapped) => self.add_reflexive(query.base, mapped, Some(query.addr)),
             Found::Refused(query, code, reason) => {
-                self.server_problem(
-                    ServerId(query.server),
-                    query.base,
-                    ServerProblem::Error { code, reason },
-                );
+                self.query_problem(query, ServerProblem::Error { code, reason });
             }
             Found::Incomplete(query) => {
-                let problem = ServerProblem::Incomplete("a mapped address");
-                self.server_problem(ServerId(query.server), query.base, problem);
+                self.query_problem(query, ServerProblem::Incomplete("a mapped address"));
             }
         }
         self.follow_gathering(now);
@@ -274,6 +291,13 @@ impl Agent {
         self.tell(signal);
     }
 
+    /// What is wrong with a STUN server. Of a TURN server without room for an allocation that was said already.
+    pub(super) fn query_problem(&mut self, query: Query, problem: ServerProblem) {
+        if usize::from(query.server) < self.config.stun_servers.len() {
+            self.server_problem(ServerId(query.server), query.base, problem);
+        }
+    }
+
     pub(super) fn server_problem(&mut self, server: ServerId, base: BaseId, problem: ServerProblem) {
         if let Some(base) = self.bases.get(base).map(|base| base.addr) {
             if !self.is_over() {
@@ -286,7 +310,7 @@ impl Agent {
     /// Time is over for servers that have not answered; what they allocate later is of no use to the peer.
     pub(super) fn lose_patience(&mut self, now: Instant) {
         for query in self.gatherer.give_up() {
-            self.server_problem(ServerId(query.server), query.base, ServerProblem::Unreachable);
+            self.query_problem(query, ServerProblem::Unreachable);
         }
         for id in self.relays.ids() {
             let Some(relay) = self.relays.get_mut(id).filter(|relay| !relay.settled) else { continue };

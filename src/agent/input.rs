@@ -183,6 +183,8 @@ impl Agent {
         if self.checks.has_transaction(id) {
             let outcome = self.checks.handle_answer(now, base, source, message);
             self.follow_outcome(now, outcome);
+        } else if self.gatherer.end_keepalive(base, source, id) {
+            return Received::Consumed;
         } else if self.gatherer.has_transaction(id) {
             match self.gatherer.handle_answer(now, base, source, message) {
                 Some(found) => self.follow_found(now, found),

@@ -11,7 +11,7 @@ use super::event::Output;
 use super::relays::RelayId;
 use crate::candidate::BaseId;
 use crate::checks::respond::Reply;
-use crate::gather::{Gatherer, Query};
+use crate::gather::Gatherer;
 use crate::io::{SocketId, Transmit};
 use crate::stun::TransactionId;
 use crate::turn::data::{HEADROOM, TAILROOM, wrap};
@@ -25,8 +25,6 @@ pub(super) enum Intent {
     Reply(Reply),
     /// A query to a STUN server.
     Query(TransactionId),
-    /// A Binding indication to a STUN server.
-    Keepalive(Query),
     /// Whatever a TURN client has to send.
     Relay(RelayId),
     /// A consent request of a flow.
@@ -118,9 +116,6 @@ impl Agent {
                 }
                 Intent::Query(id) => {
                     self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
-                }
-                Intent::Keepalive(query) => {
-                    Gatherer::write_keepalive(room, &mut self.rng).map(|len| (query.base, query.addr, len))
                 }
                 Intent::Consent(index, id) => self.write_consent(index, id, room),
                 Intent::Indication(index) => self.write_indication(index, room),

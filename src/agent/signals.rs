@@ -231,7 +231,10 @@ impl Agent {
             State::Disconnected
         } else if lists.iter().all(crate::checks::checklist::Checklist::is_selected) {
             State::Completed
-        } else if self.flows.iter().all(|flow| flow.path.is_some() || self.flow_of(flow.component).is_none())
+        } else if self
+            .flows
+            .iter()
+            .all(|flow| flow.path.is_some() || !self.checks.has_component(flow.component))
         {
             State::Connected
         } else if heard {

@@ -1,7 +1,7 @@
 //! What a timeout does, and who gets the slot of this Ta.
 
 use super::Agent;
-use super::event::{Reason, ServerId, ServerProblem};
+use super::event::{Reason, ServerProblem};
 use super::output::Intent;
 use super::state::State;
 use crate::checks::request::Timeout;
@@ -50,12 +50,13 @@ impl Agent {
     }
 
     fn run_gathering(&mut self, now: Instant) {
-        while let Some(due) = self.gatherer.poll_timeout(now) {
+        while let Some(due) = self.gatherer.poll_timeout(now, &mut self.rng) {
             match due {
-                gather::Timeout::Retransmit(id) => self.intents.push(Intent::Query(id)),
-                gather::Timeout::Keepalive(query) => self.intents.push(Intent::Keepalive(query)),
+                gather::Timeout::Retransmit(id) | gather::Timeout::Keepalive(id) => {
+                    self.intents.push(Intent::Query(id));
+                }
                 gather::Timeout::Unanswered(query) => {
-                    self.server_problem(ServerId(query.server), query.base, ServerProblem::Unreachable);
+                    self.query_problem(query, ServerProblem::Unreachable);
                     self.follow_gathering(now);
                 }
             }

@@ -169,6 +169,22 @@ fn distance(ip: IpAddr) -> u8 {
     }
 }
 
+/// The precedence of an address (RFC 6724 §2.1).
+pub fn precedence(ip: IpAddr) -> u16 {
+    match ip {
+        IpAddr::V4(_) => 35,
+        IpAddr::V6(ip) => match ip.segments() {
+            [0, 0, 0, 0, 0, 0, 0, 1] => 50,
+            [0, 0, 0, 0, 0, 0xFFFF, ..] => 35,
+            [0x2002, ..] => 30,
+            [0x2001, 0, ..] => 5,
+            [0xFC00..=0xFDFF, ..] => 3,
+            [0, 0, 0, 0, 0, 0, ..] | [0xFEC0..=0xFEFF | 0x3FFE, ..] => 1,
+            _ => 40,
+        },
+    }
+}
+
 /// Local preferences for bases that come one by one: each is signalled at once, so none may change later.
 ///
 /// The family of the first base gets 65535, 65533, …, the other one 65534, 65532, …: the first base has 65535,

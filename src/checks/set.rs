@@ -10,8 +10,7 @@ use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
 use super::role::{Role, Roles};
-use crate::candidate::BaseId;
-use crate::candidate::Candidate;
+use crate::candidate::{BaseId, Candidate, CandidateType};
 use crate::credentials::Credentials;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -268,11 +267,23 @@ impl ChecklistSet {
         self.implementation == Implementation::Full
     }
 
-    /// The peer will not send further candidates for this stream (RFC 8838 §14).
+    /// The peer will not send further candidates for this stream (RFC 8838 §14). Components above its last one are not
+    /// used (RFC 8445 §6.1.2.2).
     pub fn end_remote_candidates(&mut self, stream: u16) {
+        let signalled =
+            self.remotes.iter().filter(|remote| remote.candidate.kind != CandidateType::PeerReflexive);
+        let components = signalled.map(|remote| remote.component).filter(|at| at.stream == stream);
+        let last = components.map(|at| at.component).max();
         if let Some(checklist) = self.checklist_mut(stream) {
             checklist.remote_ended = true;
+            checklist.components.truncate(last.map_or(usize::MAX, usize::from));
         }
+    }
+
+    /// Whether a component is used: the peer has it, as far as is known.
+    pub fn has_component(&self, at: ComponentId) -> bool {
+        let list = self.checklist(at.stream).filter(|list| !list.is_removed());
+        list.is_some_and(|list| list.component(at.component).is_some())
     }
 
     /// There will be no further local candidate.

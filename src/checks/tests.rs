@@ -1,5 +1,6 @@
 //! Rules of the checklist set, without bytes.
 
+mod forming;
 mod trickle;
 
 use super::form::Permission;

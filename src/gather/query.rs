@@ -65,8 +65,8 @@ pub enum Timeout {
     Retransmit(TransactionId),
     /// The server does not answer.
     Unanswered(Query),
-    /// Send a Binding indication, so that the NAT keeps the mapping.
-    Keepalive(Query),
+    /// Send this request, so that the NAT keeps the mapping.
+    Keepalive(TransactionId),
 }
 
 /// What became of a query, kept after its end.
@@ -82,14 +82,24 @@ pub struct Asked {
     pub mapped: Option<SocketAddr>,
 }
 
+/// A mapping that is kept by further requests to the server that saw it (RFC 8445 §5.1.1.4). One that is lost is not
+/// sent again: the next one is near.
+#[derive(Debug)]
+struct Kept {
+    at: Instant,
+    query: Query,
+    /// The latest request, until it is answered.
+    open: Option<TransactionId>,
+}
+
 /// All queries of an agent.
 #[derive(Debug)]
 pub struct Gatherer {
     limit: usize,
     waiting: VecDeque<Query>,
     transactions: Transactions<Query>,
-    /// Answered queries whose mapping is kept, in the order they are due.
-    kept: VecDeque<(Instant, Query)>,
+    /// Mappings that are kept, in the order they are due.
+    kept: VecDeque<Kept>,
     /// Every query so far, in order.
     asked: Vec<Asked>,
 }
@@ -116,7 +126,7 @@ impl Gatherer {
 
     /// Keeps the mapping towards a server that is asked otherwise, such as for an allocation.
     pub fn keep(&mut self, now: Instant, query: Query) {
-        self.kept.push_back((now + KEEPALIVE, query));
+        self.kept.push_back(Kept { at: now + KEEPALIVE, query, open: None });
     }
 
     /// Whether a query waits for a slot.
@@ -141,7 +151,7 @@ impl Gatherer {
     pub fn remove_base(&mut self, base: BaseId) {
         self.waiting.retain(|query| query.base != base);
         self.transactions.retain(|query| query.base != base);
-        self.kept.retain(|(_, query)| query.base != base);
+        self.kept.retain(|kept| kept.query.base != base);
         self.asked.retain(|asked| asked.query.base != base);
     }
 
@@ -154,7 +164,7 @@ impl Gatherer {
 
     /// Whether a query has this transaction id.
     pub fn has_transaction(&self, id: TransactionId) -> bool {
-        self.transactions.find(id).is_some()
+        self.transactions.find(id).is_some() || self.kept.iter().any(|kept| kept.open == Some(id))
     }
 
     /// Every query so far, in the order they were asked.
@@ -170,20 +180,32 @@ impl Gatherer {
 
     /// Writes the request of an open query: no credentials (RFC 8445 §5.1.1.2).
     pub fn write(&mut self, id: TransactionId, buf: &mut [u8]) -> Option<(Query, usize)> {
-        let query = self.transactions.find(id)?.owner;
+        let open = self.transactions.find(id).map(|transaction| transaction.owner);
+        let kept = || self.kept.iter().find(|kept| kept.open == Some(id)).map(|kept| kept.query);
+        let query = open.or_else(kept)?;
         let mut writer = Writer::new(buf, Class::Request, Method::BINDING, id);
         writer.fingerprint();
         let len = writer.finish().ok()?.len();
-        self.note(query, |asked| asked.requests += 1);
+        if open.is_some() {
+            self.note(query, |asked| asked.requests += 1);
+        }
         Some((query, len))
     }
 
-    /// Writes a keepalive: a Binding indication with FINGERPRINT and nothing else (RFC 8445 §11).
+    /// Writes the keepalive of a pair without consent: a Binding indication with FINGERPRINT and nothing else (RFC 8445 §11).
     pub fn write_keepalive(buf: &mut [u8], rng: &mut Rng) -> Option<usize> {
         let mut writer =
             Writer::new(buf, Class::Indication, Method::BINDING, TransactionId(rng.transaction_id()));
         writer.fingerprint();
         Some(writer.finish().ok()?.len())
+    }
+
+    /// Takes the answer to a keepalive, which says nothing new; false if it is none.
+    #[must_use]
+    pub fn end_keepalive(&mut self, base: BaseId, source: SocketAddr, id: TransactionId) -> bool {
+        let answered =
+            |kept: &&mut Kept| kept.open == Some(id) && (kept.query.base, kept.query.addr) == (base, source);
+        self.kept.iter_mut().find(answered).is_some_and(|kept| kept.open.take().is_some())
     }
 
     /// Takes the answer of a server. Nobody vouches for it, so base and source must be those of the query.
@@ -224,24 +246,24 @@ impl Gatherer {
     }
 
     /// What is due next, until `None`.
-    pub fn poll_timeout(&mut self, now: Instant) -> Option<Timeout> {
+    pub fn poll_timeout(&mut self, now: Instant, rng: &mut Rng) -> Option<Timeout> {
         match self.transactions.poll_due(now) {
             Some(Due::Retransmit(id, _)) => return Some(Timeout::Retransmit(id)),
             Some(Due::TimedOut(_, query)) => return Some(Timeout::Unanswered(query)),
             None => {}
         }
-        let (at, query) = *self.kept.front()?;
-        if at > now {
+        if self.kept.front()?.at > now {
             return None;
         }
-        self.kept.pop_front();
-        self.kept.push_back((now + KEEPALIVE, query));
-        Some(Timeout::Keepalive(query))
+        let kept = self.kept.pop_front()?;
+        let id = TransactionId(rng.transaction_id());
+        self.kept.push_back(Kept { at: now + KEEPALIVE, open: Some(id), ..kept });
+        Some(Timeout::Keepalive(id))
     }
 
     /// When [`Self::poll_timeout`] has something.
     pub fn deadline(&self) -> Option<Instant> {
-        crate::time::earliest(self.transactions.deadline(), self.kept.front().map(|(at, _)| *at))
+        crate::time::earliest(self.transactions.deadline(), self.kept.front().map(|kept| kept.at))
     }
 
     /// Gives up on what is still open, and says which servers did not answer.

@@ -278,6 +278,18 @@ mod tests {
     }
 
     #[test]
+    fn a_temporary_address_hides_link_local_ones_rfc_8445_section_5_1_1_1() {
+        let list = [
+            listed("fe80::1", 1, Tracking::Unknown),
+            listed("fe80::2", 2, Tracking::Mac),
+            listed("169.254.1.1", 1, Tracking::Unknown),
+            listed("2001:db8::1234", 1, Tracking::Temporary),
+        ];
+        assert_eq!(left(&list), ["169.254.1.1", "2001:db8::1234"]);
+        assert_eq!(left(&list[..3]).len(), 3, "without a temporary address all stay");
+    }
+
+    #[test]
     fn reads_the_flags_of_linux() {
         let flags = Ipv6Flags::parse(
             "fe8000000000000000fc00fffe000001 04 40 20 80     eth0\n\

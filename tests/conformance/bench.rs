@@ -142,12 +142,17 @@ impl Bench {
             next_id: 100,
         };
         bench.drain();
-        for event in &bench.events {
+        bench.take_credentials();
+        bench
+    }
+
+    /// Notes the agent's latest credentials.
+    pub(crate) fn take_credentials(&mut self) {
+        for event in &self.events {
             if let Event::Signal(Signal { what: What::Credentials(own), .. }) = event {
-                (bench.ufrag, bench.pwd) = (own.ufrag.to_string(), own.pwd.as_str().to_owned());
+                (self.ufrag, self.pwd) = (own.ufrag.to_string(), own.pwd.as_str().to_owned());
             }
         }
-        bench
     }
 
     /// An agent with a peer of one host candidate.
@@ -177,7 +182,7 @@ impl Bench {
         self.drain();
     }
 
-    /// Changes the agent as an application would, and lets it act on it.
+    /// Does what an application does, and lets the agent act on it.
     pub(crate) fn with_agent<T>(&mut self, call: impl FnOnce(&mut Agent, Instant) -> T) -> T {
         let result = call(&mut self.agent, self.now);
         self.drain();
@@ -216,7 +221,18 @@ impl Bench {
     }
 
     pub(crate) fn receive<'a>(&mut self, source: &str, payload: &'a [u8]) -> Received<'a> {
-        let (socket, local, source) = (SocketId(0), addr(HOST).ip(), addr(source));
+        self.receive_on(SocketId(0), HOST, source, payload)
+    }
+
+    /// As [`Self::receive`], on another socket.
+    pub(crate) fn receive_on<'a>(
+        &mut self,
+        socket: SocketId,
+        local: &str,
+        source: &str,
+        payload: &'a [u8],
+    ) -> Received<'a> {
+        let (local, source) = (addr(local).ip(), addr(source));
         let datagram = Datagram { socket, local, source, ecn: None, payload };
         let received = self.agent.handle_input(self.now, Input::Datagram(datagram));
         self.drain();
@@ -258,6 +274,17 @@ impl Bench {
 
     pub(crate) fn check(&mut self) -> Vec<u8> {
         self.check_with(|_| {})
+    }
+
+    /// A check of a peer with this ufrag, role and tiebreaker.
+    pub(crate) fn check_of(&mut self, ufrag: &str, role: Role, tiebreaker: u64) -> Vec<u8> {
+        let (username, key) = (format!("{}:{ufrag}", self.ufrag), Key::short_term(&self.pwd));
+        let attribute = if role == Role::Controlling { attr::ICE_CONTROLLING } else { attr::ICE_CONTROLLED };
+        self.next_id += 1;
+        message(Class::Request, Method::BINDING, TransactionId([self.next_id; 12]), |writer| {
+            writer.put_username(&username).put_u32(attr::PRIORITY, 1_862_270_975);
+            writer.put_u64(attribute, tiebreaker).integrity(&key, Integrity::Sha1).fingerprint();
+        })
     }
 
     /// Answers every check that the agent has sent to the peer.

@@ -9,7 +9,7 @@ use floe::stun::wire::attr;
 use floe::stun::{Class, Method, TransactionId};
 use floe::{Config, Event, Role, State};
 
-use crate::bench::{Bench, PEER, SERVER, Sent, addr, kinds, message, ms, secs};
+use crate::bench::{Bench, PEER, PEER_PWD, SERVER, Sent, addr, kinds, message, ms, secs};
 
 const OTHER_SERVER: &str = "203.0.113.2:3478";
 const MAPPED: &str = "198.51.100.1:4000";
@@ -140,15 +140,22 @@ fn a_transaction_fails_16_rtos_after_its_last_request() {
     }
 }
 
-/// §6.2.1.
+/// §6.2.1: lite agents send them, since they ask for no consent.
 #[test]
 fn an_indication_is_sent_once() {
-    let (mut bench, query) = asking();
-    let _ = bench.receive(SERVER, &mapped(&query, |_| {}));
+    let mut bench = Bench::of(Config::new(Role::Controlled, [7; 32]).lite());
+    bench.signal(&format!("0 credentials ufrag=peer pwd={PEER_PWD}"));
+    bench.signal("0 candidate:1 1 udp 2130706431 192.0.2.2 6000 typ host");
+    let nomination = bench.check_with(|writer| {
+        writer.put(attr::USE_CANDIDATE, &[]);
+    });
+    let _ = bench.receive(PEER, &nomination);
     bench.wait(secs(100));
-    assert!(bench.sent.iter().any(|it| it.is(Class::Indication)), "keepalives");
-    let indications: Vec<_> = bench.sent.iter().filter(|it| it.is(Class::Indication)).map(Sent::id).collect();
-    assert_eq!(indications.iter().collect::<BTreeSet<_>>().len(), indications.len());
+    let indications: Vec<_> = bench.sent.iter().filter(|it| it.is(Class::Indication)).collect();
+    let times: Vec<_> = indications.iter().map(|it| it.at).collect();
+    assert_eq!(times, [15, 30, 45, 60, 75, 90].map(secs));
+    let ids: BTreeSet<_> = indications.iter().map(|it| it.id()).collect();
+    assert_eq!(ids.len(), indications.len());
 }
 
 /// §6.3: what need not be understood is ignored, in answers too.
