@@ -48,7 +48,7 @@ fn a_pair_without_consent_checks_has_a_keepalive_every_15_s() {
 /// ICE-11-e.
 #[test]
 fn keepalives_are_never_less_than_15_s_apart() {
-    for interval in [Duration::ZERO, secs(5), ms(14_999), secs(15)] {
+    for interval in [secs(1), secs(5), ms(14_999), secs(15)] {
         let times = times(config().keepalive(interval));
         assert_eq!(times.len(), 20, "{interval:?}");
         assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= secs(15)), "{times:?}");
