@@ -4,12 +4,14 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::trickle::Trickle;
 use crate::candidate::RemoteFilter;
 pub use crate::checks::Implementation;
 pub use crate::checks::limits::Limits;
 pub use crate::checks::nominate::Nomination;
 pub use crate::checks::role::Role;
 use crate::checks::set::Settings;
+use crate::consent::KEEPALIVE;
 use crate::io::ComponentId;
 use crate::turn::TurnServer;
 
@@ -82,6 +84,8 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) trace: usize,
     pub(crate) implementation: Implementation,
+    pub(crate) trickle: Trickle,
+    pub(crate) keepalive: Duration,
 }
 
 impl Config {
@@ -104,6 +108,8 @@ impl Config {
             limits: Limits::default(),
             trace: 0,
             implementation: Implementation::Full,
+            trickle: Trickle::Full,
+            keepalive: KEEPALIVE,
         }
     }
 
@@ -192,6 +198,21 @@ impl Config {
     #[must_use]
     pub fn lite(mut self) -> Self {
         self.implementation = Implementation::Lite;
+        self
+    }
+
+    /// Whether candidates are signalled as they are found; default [`Trickle::Full`].
+    #[must_use]
+    pub fn trickle(mut self, trickle: Trickle) -> Self {
+        self.trickle = trickle;
+        self
+    }
+
+    /// The interval of keepalives on a pair without consent checks, which is that of a lite agent; default 15 s, and at
+    /// least that (RFC 8445 §11, Tr). A NAT whose lifetime is known to be longer allows more.
+    #[must_use]
+    pub fn keepalive(mut self, interval: Duration) -> Self {
+        self.keepalive = interval.max(KEEPALIVE);
         self
     }
 

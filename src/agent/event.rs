@@ -92,10 +92,10 @@ pub enum Event {
     RoleSwitched(Role),
     /// The session is over, and why.
     Failed(Reason),
-    /// This stream cannot be connected; the others go on (RFC 8445 §8.1.2). Take it out of the session by your own
-    /// signaling, or end the session with [`Agent::close`](super::Agent::close). When no stream is left,
-    /// [`Failed`](Self::Failed) comes instead. A late check of the peer may still bring the stream back:
-    /// [`Path`](Self::Path) tells.
+    /// This stream cannot be connected; the others go on (RFC 8445 §8.1.2), and no data is sent on any of its components
+    /// (§12.1). Take it out of the session by your own signaling and with
+    /// [`Agent::remove_stream`](super::Agent::remove_stream), or end the session with
+    /// [`Agent::close`](super::Agent::close). When no stream is left, [`Failed`](Self::Failed) comes instead.
     StreamFailed {
         /// The stream.
         stream: u16,

@@ -46,6 +46,14 @@ impl Flow {
     }
 
     /// Whether a consent request of this id is open.
+    /// Nothing keeps it alive any more.
+    pub(super) fn end(&mut self) {
+        self.pair = None;
+        self.consent = None;
+        self.keepalive.stop();
+        self.lost = None;
+    }
+
     pub(super) fn asks(&self, id: TransactionId) -> bool {
         self.consent.as_ref().is_some_and(|consent| consent.is_open(id))
     }

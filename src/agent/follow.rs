@@ -8,10 +8,10 @@ use super::output::Intent;
 use super::path::Path;
 use super::relays::RelayId;
 use super::state::State;
-use crate::checks::checklist::ChecklistState;
+use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
-use crate::consent::{Consent, EXPIRY, KEEPALIVE};
+use crate::consent::{Consent, EXPIRY};
 use crate::gather::Query;
 use crate::io::ComponentId;
 use crate::time::Instant;
@@ -48,8 +48,8 @@ impl Agent {
         }
         if self.pac_over && !self.is_over() {
             let spent = self.checks.conclude_exhausted(now);
-            let failed = self.checks.checklists().iter().all(|list| list.state == ChecklistState::Failed);
-            if failed && !self.is_on_previous() {
+            let is_over = |list: &Checklist| list.is_removed() || list.state == ChecklistState::Failed;
+            if self.checks.checklists().iter().all(is_over) && !self.is_on_previous() {
                 return self.fail(now, self.why_failed(|_| true));
             }
             for stream in spent {
@@ -126,7 +126,8 @@ impl Agent {
                 flow.pair = pair;
                 // A lite agent asks for no consent (RFC 7675 §1): it has no answer of its own to begin with.
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
-                flow.keepalive = pair.filter(|_| !self.checks.sends_checks()).map(|_| now + KEEPALIVE).into();
+                flow.keepalive =
+                    pair.filter(|_| !self.checks.sends_checks()).map(|_| now + self.config.keepalive).into();
             }
             if path.is_some() {
                 flow.lost = None;
@@ -145,18 +146,24 @@ impl Agent {
     pub(super) fn pair_to_use(&self, index: usize) -> Option<InUse> {
         let flow = &self.flows[index];
         let at = flow.component;
-        let component = self.checks.checklist(at.stream)?.component(at.component)?;
+        let list = self.checks.checklist(at.stream)?;
         let generation = self.checks.generation;
         let old = flow.pair.filter(|pair| pair.generation != generation);
         let old = old.filter(|pair| self.pair_in_use(*pair).is_some());
         let new = |id| InUse { generation, id };
+        // RFC 8445 §12.1: nothing is sent on a stream of which one component has no pair; nor by a lite agent before all
+        // of them have one (§12.1.1).
+        let may_send = list.state != ChecklistState::Failed;
+        let may_send = may_send && (self.checks.sends_checks() || list.is_selected());
+        let component = list.component(at.component).filter(|_| may_send);
+        let selected = component.and_then(|component| component.selected).map(new);
         // Where no answer gave consent, or too long ago, no data goes (RFC 7675 §5.1).
         let agrees = |id: &PairId| {
             let answered = self.checks.pair(*id).and_then(|pair| pair.answered);
             answered.is_some_and(|answered| self.now < answered + EXPIRY)
         };
-        let valid = || component.valid().find(agrees).map(new);
-        let pair = component.selected.map(new).or(old).or_else(valid);
+        let valid = || component?.valid().find(agrees).map(new);
+        let pair = selected.or(old).or_else(valid);
         pair.filter(|pair| flow.lost != Some(pair.generation))
     }
 
@@ -276,6 +283,7 @@ impl Agent {
     }
 
     pub(super) fn flow_of(&self, component: ComponentId) -> Option<usize> {
-        self.flows.iter().position(|flow| flow.component == component)
+        let is_removed = self.checks.checklist(component.stream).is_none_or(Checklist::is_removed);
+        self.flows.iter().position(|flow| flow.component == component && !is_removed)
     }
 }

@@ -288,7 +288,7 @@ impl Agent {
         }
         let mut signal = Signal::new(stream, What::Candidate(candidate.clone()));
         signal.ufrag = self.checks.checklist(stream).map(|checklist| checklist.local.ufrag.clone());
-        self.events.push_back(Event::Signal(signal));
+        self.tell(signal);
     }
 
     /// What is wrong with a STUN server. Of a TURN server without room for an allocation that was said already.
@@ -332,10 +332,14 @@ impl Agent {
         self.gathering_ended = true;
         self.gather_patience.stop();
         self.checks.end_local_candidates();
+        self.tell_untold();
         for stream in 0..self.checks.checklists().len() as u16 {
+            let Some(list) = self.checks.checklist(stream).filter(|list| !list.is_removed()) else {
+                continue;
+            };
             let mut signal = Signal::new(stream, What::EndOfCandidates);
-            signal.ufrag = self.checks.checklist(stream).map(|checklist| checklist.local.ufrag.clone());
-            self.events.push_back(Event::Signal(signal));
+            signal.ufrag = Some(list.local.ufrag.clone());
+            self.tell(signal);
         }
         self.follow_checks(now);
     }

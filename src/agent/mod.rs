@@ -7,6 +7,9 @@
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
 //! | the peer's signals | `signals` |
+//! | when this agent's signals leave | `trickle` |
+//! | a stream that is removed | `streams` |
+//! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
@@ -26,12 +29,15 @@ mod notes;
 mod output;
 mod pacer;
 pub mod path;
+pub mod race;
 mod record;
 mod relays;
 mod restart;
 mod signals;
 pub mod state;
+mod streams;
 mod tick;
+pub mod trickle;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +51,7 @@ use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
 use crate::io::ComponentId;
 use crate::rng::Rng;
+use crate::signal::Signal;
 use crate::stats::Stats;
 use crate::time::{Instant, Timer};
 use crate::trace::Trace;
@@ -63,7 +70,9 @@ pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
+pub use race::{Announced, Race};
 pub use state::State;
+pub use trickle::Trickle;
 
 /// An ICE agent (RFC 8445): no sockets, no clock, deterministic from its seed.
 #[derive(Debug)]
@@ -84,6 +93,10 @@ pub struct Agent {
     names: Names,
     flows: Vec<Flow>,
     events: VecDeque<Event>,
+    /// Signals that wait for the end of gathering.
+    untold: VecDeque<Signal>,
+    /// Whether the peer said that it takes candidates one by one.
+    peer_trickles: Option<bool>,
     intents: Intents,
     pacer: Pacer,
     allowance: Allowance,
@@ -135,6 +148,8 @@ impl Agent {
             relays: Relays::default(),
             names: Names::default(),
             events: VecDeque::new(),
+            untold: VecDeque::new(),
+            peer_trickles: None,
             intents: Intents::default(),
             pacer: Pacer::new(now),
             allowance: Allowance::new(now),
@@ -194,9 +209,7 @@ impl Agent {
     /// Failed and Closed are final: paths go, allocations are deleted.
     fn end(&mut self, now: Instant, state: State) {
         for flow in &mut self.flows {
-            flow.consent = None;
-            flow.keepalive.stop();
-            flow.pair = None;
+            flow.end();
             if flow.path.take().is_some() {
                 self.events.push_back(Event::Path { component: flow.component, path: None });
             }

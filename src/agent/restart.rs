@@ -68,6 +68,9 @@ impl Agent {
         self.be_patient(now);
         let bases: Vec<(BaseId, Base)> = self.bases.iter().map(|(id, base)| (id, *base)).collect();
         for (id, base) in bases {
+            if self.flow_of(base.component).is_none() {
+                continue;
+            }
             match base.via {
                 Via::Socket => self.gather_on(id, &base),
                 Via::Relay(relay) => {

@@ -9,6 +9,7 @@ use super::event::Event;
 use super::flow::Flow;
 use super::notes::Notes;
 use super::state::State;
+use super::trickle::{self, Trickle};
 use crate::candidate::{Address, Candidate};
 use crate::checks::Permission;
 use crate::checks::checklist::{Checklist, ChecklistState};
@@ -28,18 +29,24 @@ const DEFAULT_TA: Duration = Duration::from_millis(50);
 
 impl Agent {
     pub(super) fn signal_credentials(&mut self) {
-        for (stream, checklist) in self.checks.checklists().iter().enumerate() {
+        for stream in 0..self.checks.checklists().len() as u16 {
+            let Some(checklist) = self.checks.checklist(stream).filter(|list| !list.is_removed()) else {
+                continue;
+            };
             let mut credentials =
                 Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
             credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
             credentials.lite = !self.checks.sends_checks();
-            credentials.options = vec!["ice2".into(), "trickle".into()];
+            credentials.options = vec!["ice2".into()];
+            if self.config.trickle != Trickle::Off {
+                credentials.options.push(trickle::OPTION.into());
+            }
             if matches!(self.config.nomination, Nomination::Renominate { .. }) {
                 credentials.options.push(RENOMINATION.into());
             }
-            let mut signal = Signal::new(stream as u16, What::Credentials(credentials));
+            let mut signal = Signal::new(stream, What::Credentials(credentials));
             signal.ufrag = Some(checklist.local.ufrag.clone());
-            self.events.push_back(Event::Signal(signal));
+            self.tell(signal);
         }
     }
 
@@ -63,7 +70,8 @@ impl Agent {
             return Err(SignalError::Closed);
         }
         let stream = signal.stream;
-        let checklist = self.checks.checklist(stream).ok_or(SignalError::UnknownStream(stream))?;
+        let checklist = self.checks.checklist(stream).filter(|list| !list.is_removed());
+        let checklist = checklist.ok_or(SignalError::UnknownStream(stream))?;
         let known = checklist.remote.as_ref().map(|remote| &remote.credentials);
         if let What::Credentials(credentials) = signal.what {
             return self.follow_credentials(now, stream, credentials);
@@ -112,10 +120,18 @@ impl Agent {
             return Err(SignalError::OldGeneration(credentials.ufrag.to_string()));
         }
         let known = self.checks.checklist(stream).and_then(|list| list.remote.as_ref());
+        let was_lite = known.map(|remote| remote.credentials.lite);
         let known = known.map(|remote| (remote.credentials.ufrag.clone(), &remote.credentials.pwd));
         match known {
             None => {}
-            Some((ufrag, pwd)) if ufrag == credentials.ufrag && *pwd == credentials.pwd => return Ok(()),
+            Some((ufrag, pwd)) if ufrag == credentials.ufrag && *pwd == credentials.pwd => {
+                // RFC 8445 §9: a peer becomes lite, or full, with a restart.
+                return if was_lite == Some(credentials.lite) {
+                    Ok(())
+                } else {
+                    Err(SignalError::HalfRestart)
+                };
+            }
             Some((ufrag, pwd)) if ufrag == credentials.ufrag || *pwd == credentials.pwd => {
                 return Err(SignalError::HalfRestart);
             }
@@ -153,6 +169,7 @@ impl Agent {
     }
 
     fn take_credentials(&mut self, now: Instant, stream: u16, credentials: Credentials) {
+        self.learn_trickle(&credentials);
         if let Some(role) = self.checks.set_remote_credentials(stream, credentials) {
             self.follow_role(role);
         }

@@ -84,7 +84,7 @@ impl Agent {
                 None => {}
             }
             if self.flows[index].keepalive.is_due(now) {
-                self.flows[index].keepalive.set(now + consent::KEEPALIVE);
+                self.flows[index].keepalive.set(now + self.config.keepalive);
                 self.intents.push(Intent::Indication(index));
             }
         }
@@ -113,6 +113,9 @@ impl Agent {
     }
 
     fn slot_for_check(&mut self, now: Instant) -> bool {
+        if self.is_unknown_to_peer() {
+            return false;
+        }
         let check = self.checks.begin_check(now);
         check.inspect(|id| self.intents.push(Intent::Check(*id))).is_some()
     }
@@ -131,7 +134,9 @@ impl Agent {
 
     fn wants_slot(&self) -> bool {
         !self.is_over()
-            && (self.checks.wants_slot() || self.relays.wants_slot() || self.gatherer.wants_slot())
+            && ((self.checks.wants_slot() && !self.is_unknown_to_peer())
+                || self.relays.wants_slot()
+                || self.gatherer.wants_slot())
     }
 
     /// When the next thing is due.

@@ -17,6 +17,8 @@ pub enum ChecklistState {
     Completed,
     /// No pair is left for some component.
     Failed,
+    /// Its stream is not part of the session any more.
+    Removed,
 }
 
 /// Our side of the short-term credential of one stream.
@@ -153,6 +155,11 @@ impl Checklist {
 
     /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
     pub fn is_selected(&self) -> bool {
-        self.shared().iter().all(|component| component.selected.is_some())
+        self.is_removed() || self.shared().iter().all(|component| component.selected.is_some())
+    }
+
+    /// Whether its stream is not part of the session any more.
+    pub fn is_removed(&self) -> bool {
+        self.state == ChecklistState::Removed
     }
 }

@@ -3,6 +3,7 @@
 use super::better::is_better;
 use super::checklist::ChecklistState;
 use super::pair::{Nominated, PairId, PairState};
+use super::role::Role;
 use super::set::ChecklistSet;
 use crate::io::ComponentId;
 
@@ -64,7 +65,7 @@ impl ChecklistSet {
     }
 
     /// A lite agent takes a pair without a check of its own: it is valid and selected (RFC 8445 §7.3.2).
-    pub(super) fn accept(&mut self, id: PairId) -> bool {
+    pub fn accept(&mut self, id: PairId) -> bool {
         let Some(base) = self.pair(id).map(|pair| pair.base) else { return false };
         let local = self.bases.get(&base).copied();
         self.unindex(id);
@@ -74,6 +75,17 @@ impl ChecklistSet {
         }
         self.index(id);
         self.select(id)
+    }
+
+    /// Ends the conflict of two lite agents that believe to control, which no check can (RFC 8839 §4.4.2.2). Returns
+    /// whether the role changed.
+    pub fn yield_control(&mut self) -> bool {
+        let yields = self.roles.role == Role::Controlling;
+        if yields {
+            self.roles.role = Role::Controlled;
+            self.reprioritize();
+        }
+        yields
     }
 
     /// RFC 8445 §8.1.2: no further check of this component, but with renomination those of better pairs. Pairs that were

@@ -124,7 +124,13 @@ impl ChecklistSet {
     #[must_use]
     pub fn next_generation(&self, settings: Settings, components: &[u16], rng: Rng) -> Self {
         let generation = Generation(self.generation.0 + 1);
-        Self::with_roles(settings, self.roles, generation, components, rng)
+        let mut next = Self::with_roles(settings, self.roles, generation, components, rng);
+        for (list, before) in next.checklists.iter_mut().zip(&self.checklists) {
+            if before.is_removed() {
+                list.state = ChecklistState::Removed;
+            }
+        }
+        next
     }
 
     fn with_roles(
@@ -277,7 +283,8 @@ impl ChecklistSet {
 
     /// Whether both agents have this component, as far as is known.
     pub fn is_shared(&self, at: ComponentId) -> bool {
-        self.checklist(at.stream).is_some_and(|list| usize::from(at.component) <= list.shared().len())
+        let list = self.checklist(at.stream).filter(|list| !list.is_removed());
+        list.is_some_and(|list| usize::from(at.component) <= list.shared().len())
     }
 
     /// There will be no further local candidate.
@@ -342,5 +349,13 @@ impl ChecklistSet {
         let hope = |id: PairId| self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
         let mut components = list.shared().iter();
         components.any(|component| component.usable().is_none() && !component.open().any(hope))
+    }
+
+    /// Takes a stream out of the session, for good: its valid list and its transactions go (RFC 8839 §4.4.3.1).
+    pub fn remove_stream(&mut self, stream: u16) {
+        self.forget_peer(stream);
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.state = ChecklistState::Removed;
+        }
     }
 }

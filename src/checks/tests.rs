@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 mod concluding;
 mod forming;
+mod trickle;
 
 use super::checklist::ChecklistState;
 use super::form::Permission;

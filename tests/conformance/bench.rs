@@ -297,6 +297,15 @@ impl Bench {
         }
     }
 
+    /// All signals so far, as lines.
+    pub(crate) fn signals(&self) -> Vec<String> {
+        let signals = self.events.iter().filter_map(|event| match event {
+            Event::Signal(signal) => Some(signal.to_string()),
+            _ => None,
+        });
+        signals.collect()
+    }
+
     pub(crate) fn is_usable(&self) -> bool {
         self.agent.path(ComponentId::FIRST).is_some()
     }

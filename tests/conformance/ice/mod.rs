@@ -4,8 +4,14 @@
 mod candidates;
 mod checking;
 mod concluding;
+mod data;
 mod gathering;
+mod keepalive;
 mod lite;
+mod pacing;
+mod race;
 mod running;
 mod servers;
 mod serving;
+mod session;
+mod trickle;

@@ -1,0 +1,61 @@
+//! When this agent's signals leave (RFC 8838 §3, §5, §16).
+
+use super::Agent;
+use super::event::Event;
+use crate::credentials::Credentials;
+use crate::signal::{Signal, What};
+
+/// The ICE option of a peer that takes candidates one by one.
+pub(super) const OPTION: &str = "trickle";
+
+/// Whether candidates are signalled as they are found. With a peer that is known not to take them so, by its
+/// credentials, they wait for each other in any case (RFC 8838 §3, §5).
+///
+/// What waits leaves when gathering has ended, which needs [`Agent::end_of_sockets`]; no check begins before the
+/// credentials have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trickle {
+    /// As they are found, unless the peer is known not to take them.
+    Full,
+    /// Together with the credentials, unless the peer is known to take them later (RFC 8838 §16). The peer may trickle.
+    Half,
+    /// Together with the credentials, and so are the peer's: regular ICE.
+    Off,
+}
+
+impl Agent {
+    /// Tells the peer, at once or together with all the others.
+    pub(super) fn tell(&mut self, signal: Signal) {
+        if self.tells_at_once() {
+            self.events.push_back(Event::Signal(signal));
+        } else {
+            self.untold.push_back(signal);
+        }
+    }
+
+    fn tells_at_once(&self) -> bool {
+        let trickles = match self.config.trickle {
+            Trickle::Full => self.peer_trickles.unwrap_or(true),
+            Trickle::Half => self.peer_trickles.unwrap_or(false),
+            Trickle::Off => false,
+        };
+        trickles || self.gathering_ended
+    }
+
+    /// Tells what waited, if it need not wait any more.
+    pub(super) fn tell_untold(&mut self) {
+        if self.tells_at_once() {
+            self.events.extend(self.untold.drain(..).map(Event::Signal));
+        }
+    }
+
+    pub(super) fn learn_trickle(&mut self, theirs: &Credentials) {
+        self.peer_trickles = Some(theirs.has_option(OPTION));
+        self.tell_untold();
+    }
+
+    /// Whether the peer cannot know yet who checks it.
+    pub(super) fn is_unknown_to_peer(&self) -> bool {
+        self.untold.front().is_some_and(|signal| matches!(signal.what, What::Credentials(_)))
+    }
+}
