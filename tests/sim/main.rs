@@ -18,6 +18,7 @@ mod renomination;
 mod replay;
 mod restart;
 mod roles;
+mod schedule;
 mod trickle;
 
 use std::time::Duration;
