@@ -141,14 +141,13 @@ impl ChecklistSet {
             return Outcome::Ignored;
         };
         let Some(transaction) = self.transactions.end(id) else { return Outcome::Ignored };
-        if !symmetric {
-            // RFC 8445 §7.2.5.2.1.
-            return self.fail(id, &check, Failure::Asymmetric(source));
-        }
         let code = answer.attributes().error_code().map_or(0, |error| error.code);
         match message.class() {
+            // A conflict of roles concerns the session, whatever way the peer's word of it took.
+            Class::Error if code == 487 => self.switch(id, &check),
+            // RFC 8445 §7.2.5.2.1.
+            _ if !symmetric => self.fail(id, &check, Failure::Asymmetric(source)),
             Class::Success => self.succeed(now, &transaction, &answer),
-            _ if code == 487 => self.switch(id, &check),
             _ => self.fail(id, &check, Failure::Refused(code)),
         }
     }

@@ -1,13 +1,13 @@
 //! The checklist set: one checklist a stream, and what they share (RFC 8445 §6.1.2).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
 use super::limits::Limits;
 use super::nominate::Nomination;
-use super::pair::{LocalId, Pair, PairId, RemoteId};
+use super::pair::{LocalId, Pair, PairId, PairState, RemoteId};
 use super::request::Check;
 use super::role::{Role, Roles};
 use crate::candidate::BaseId;
@@ -275,21 +275,33 @@ impl ChecklistSet {
     }
 
     /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was
-    /// signalled.
+    /// signalled. A pair that was checked with our credentials stays: those checks are of the generation that comes, and
+    /// what they asked for, a nomination perhaps, is asked once.
     pub fn forget_peer(&mut self, stream: u16) {
-        let pairs: Vec<_> =
-            self.pairs().filter(|(_, pair)| pair.component.stream == stream).map(|(id, _)| id).collect();
-        for id in pairs {
+        let of_stream = self.pairs().filter(|(_, pair)| pair.component.stream == stream);
+        let (heard, others): (Vec<_>, Vec<_>) = of_stream
+            .map(|(id, pair)| (id, pair.state, pair.authenticated && pair.state != PairState::Succeeded))
+            .partition(|(.., heard)| *heard);
+        for (id, ..) in others {
             self.remove_pair(id);
         }
-        // The other streams' candidates move up.
+        for (id, state, _) in heard {
+            self.check_back(id, state);
+        }
+        // The candidates that are left move up.
+        let used: BTreeSet<_> = self.pairs().map(|(_, pair)| pair.remote).collect();
+        let stays = |(index, remote): (usize, &Remote)| {
+            remote.component.stream != stream || used.contains(&RemoteId(index as u16))
+        };
+        let stays: Vec<_> = self.remotes.iter().enumerate().map(stays).collect();
         let mut moved = Vec::with_capacity(self.remotes.len());
         let mut kept = 0;
-        for remote in &self.remotes {
+        for stays in &stays {
             moved.push(RemoteId(kept));
-            kept += u16::from(remote.component.stream != stream);
+            kept += u16::from(*stays);
         }
-        self.remotes.retain(|remote| remote.component.stream != stream);
+        let mut stays = stays.into_iter();
+        self.remotes.retain(|_| stays.next() == Some(true));
         for pair in self.places.iter_mut().filter_map(|place| place.pair.as_mut()) {
             pair.remote = moved[usize::from(pair.remote.0)];
         }

@@ -108,10 +108,10 @@ fn nat(rng: &mut Rng) -> Option<Nat> {
     let mapping = [Mapping::EndpointIndependent, Mapping::AddressDependent, Mapping::AddressAndPortDependent];
     let filtering =
         [Filtering::EndpointIndependent, Filtering::AddressDependent, Filtering::AddressAndPortDependent];
-    let (mapping, filtering) =
-        (mapping[rng.between(0, 2) as usize], filtering[rng.between(0, 2) as usize]);
+    let (mapping, filtering) = (mapping[rng.between(0, 2) as usize], filtering[rng.between(0, 2) as usize]);
     let ports = [Ports::Preserving, Ports::Sequential, Ports::Random][rng.between(0, 2) as usize];
-    let hairpin = [Hairpin::None, Hairpin::ExternalSource, Hairpin::InternalSource][rng.between(0, 2) as usize];
+    let hairpin =
+        [Hairpin::None, Hairpin::ExternalSource, Hairpin::InternalSource][rng.between(0, 2) as usize];
     let refresh = [Refresh::Outbound, Refresh::Both][rng.between(0, 1) as usize];
     rng.chance(0.75).then(|| Nat::new(mapping, filtering).ports(ports).hairpin(hairpin).refresh(refresh))
 }
@@ -148,13 +148,15 @@ impl Plan {
         let lite = (rng.chance(0.12) && on(Trouble::Lite)).then(|| rng.between(0, 1) as usize);
         let nats = [Trouble::NatA, Trouble::NatB].map(|side| nat(rng).filter(|_| on(side)));
         let shared = rng.chance(0.1);
-        let interfaces = [(); 2].map(|()| rng.between(1, 3)).map(|n| if on(Trouble::Interfaces) { n } else { 1 });
+        let interfaces =
+            [(); 2].map(|()| rng.between(1, 3)).map(|n| if on(Trouble::Interfaces) { n } else { 1 });
         let v6 = [(); 2].map(|()| rng.chance(0.3) && on(Trouble::V6));
         let stun = rng.chance(0.8);
         let turn = [(); 2].map(|()| rng.chance(0.35) && on(Trouble::Turn));
         let dead = [(); 2].map(|()| rng.chance(0.15) && on(Trouble::DeadServer));
         let skew = ms(rng.between(0, 2000));
-        let strategies = [(); 2].map(|()| rng.between(0, 3)).map(|n| if on(Trouble::Strategies) { n } else { 0 });
+        let strategies =
+            [(); 2].map(|()| rng.between(0, 3)).map(|n| if on(Trouble::Strategies) { n } else { 0 });
         let heals = rng.chance(0.5);
         let mut mishaps = vec![(ms(UNREST), Mishap::Calm)];
         let counts = [(0.4, 3), (0.25, 2), (0.2, 2), (0.2, 2), (0.2, 2)].map(|(chance, most)| {
@@ -351,14 +353,21 @@ impl Session {
     fn judge(&mut self) {
         let [a, b] = self.hosts;
         let states = self.hosts.map(|host| self.world.state(host));
-        for state in states {
+        // A lite agent has no consent to lose, and who restarts alone waits for an answer.
+        let gone = states.contains(&State::Failed);
+        for (side, state) in states.into_iter().enumerate() {
             let settled = matches!(state, State::Completed | State::Failed | State::Disconnected);
-            assert!(settled, "hangs in {states:?}");
+            let alone = gone && (self.plan.lite == Some(side) || state == State::Gathering);
+            assert!(settled || alone, "hangs in {states:?}");
+        }
+        if gone && self.plan.lite.is_some() {
+            return;
         }
         let done = states.map(|state| state == State::Completed);
         assert_eq!(done[0], done[1], "one end only: {states:?}");
         let possible = self.plan.turn[0] || self.plan.turn[1] || self.world.direct_path_possible(a, b);
-        let steady = !self.plan.has(|it| matches!(it, Mishap::Flush(_) | Mishap::Remove(_)));
+        let flushed = self.plan.has(|it| matches!(it, Mishap::Flush(_)));
+        let steady = !flushed && !self.plan.has(|it| matches!(it, Mishap::Remove(_)));
         if possible && self.may_meet() && (self.plan.heals || steady) {
             assert_eq!(states, [State::Completed; 2], "a path exists");
         }
@@ -380,6 +389,10 @@ impl Session {
             assert_eq!(Some(arrivals[0].source), back, "side {side} sends elsewhere");
         }
         let [(la, ra), (lb, rb)] = self.hosts.map(|host| self.world.selected(host).expect("a pair"));
+        // After a restart of a NAT the name of a candidate is history; where data goes was seen above.
+        if flushed {
+            return;
+        }
         assert_eq!((&la.address, &ra.address), (&rb.address, &lb.address), "not mirror images");
     }
 
