@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::form::Permission;
 use super::freeze::Groups;
 use super::limits::Limits;
 use super::nominate::Nomination;
@@ -279,14 +280,18 @@ impl ChecklistSet {
     /// what they asked for, a nomination perhaps, is asked once.
     pub fn forget_peer(&mut self, stream: u16) {
         let of_stream = self.pairs().filter(|(_, pair)| pair.component.stream == stream);
-        let (heard, others): (Vec<_>, Vec<_>) = of_stream
-            .map(|(id, pair)| (id, pair.state, pair.authenticated && pair.state != PairState::Succeeded))
-            .partition(|(.., heard)| *heard);
+        let (heard, others): (Vec<_>, Vec<_>) =
+            of_stream.map(|(id, pair)| (id, pair.state, pair.authenticated)).partition(|(.., heard)| *heard);
         for (id, ..) in others {
             self.remove_pair(id);
         }
         for (id, state, _) in heard {
-            self.check_back(id, state);
+            match (state, self.roles.role) {
+                (PairState::Succeeded, Role::Controlled) => {}
+                // Whoever answered the nomination is gone.
+                (PairState::Succeeded, Role::Controlling) => self.check_anew(id),
+                _ => self.check_back(id, state),
+            }
         }
         // The candidates that are left move up.
         let used: BTreeSet<_> = self.pairs().map(|(_, pair)| pair.remote).collect();
@@ -309,6 +314,19 @@ impl ChecklistSet {
             list.remote = None;
             list.remote_ended = false;
             list.state = ChecklistState::Running;
+        }
+    }
+
+    /// Checks a pair as if it had just been learnt.
+    fn check_anew(&mut self, id: PairId) {
+        let Some(pair) = self.pair(id) else { return };
+        let (base, remote) = (pair.base, pair.remote);
+        self.remove_pair(id);
+        if let Some(id) = self.insert_pair(base, remote, Permission::Granted) {
+            if let Some(pair) = self.pair_mut(id) {
+                pair.authenticated = true;
+            }
+            self.check_back(id, PairState::Waiting);
         }
     }
 

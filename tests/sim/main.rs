@@ -5,6 +5,7 @@
 mod attack;
 mod consent;
 mod diagnosis;
+mod faults;
 mod limits;
 mod link;
 mod lite;
@@ -12,6 +13,7 @@ mod loss;
 mod matrix;
 mod nat_behaviour;
 mod pair;
+mod peer;
 mod random;
 mod relayed;
 mod renomination;

@@ -12,7 +12,7 @@ use floe::{Agent, Config, Role, State};
 use super::{ms, secs};
 
 /// Plans of one run of the test.
-const PLANS: u64 = 1500;
+const PLANS: u64 = 400;
 /// Mishaps happen until then.
 const UNREST: u64 = 20_000;
 /// How long it is quiet after that: the longest signaling, the patience of RFC 8863 after a restart, the life of a
