@@ -111,6 +111,8 @@ pub struct ChecklistSet {
     pub(super) pacing: Duration,
     /// Numbers the foundations of peer-reflexive candidates.
     pub(super) learnt: u32,
+    /// Once patience is over (RFC 8863 §4): how many more candidates may be learnt where no pair is valid.
+    pub(super) late: Option<usize>,
     /// Neither sockets nor servers will give further local candidates.
     pub(super) local_ended: bool,
 }
@@ -159,6 +161,7 @@ impl ChecklistSet {
             turn: 0,
             pacing: settings.pacing,
             learnt: 0,
+            late: None,
             local_ended: false,
         }
     }
@@ -273,6 +276,12 @@ impl ChecklistSet {
     /// There will be no further local candidate.
     pub fn end_local_candidates(&mut self) {
         self.local_ended = true;
+    }
+
+    /// Patience is over: between two NATs that let everything in and map each destination anew, candidates would be
+    /// learnt, and the session go on, for ever.
+    pub fn lose_patience(&mut self) {
+        self.late = Some(self.limits.peer_reflexive);
     }
 
     /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was

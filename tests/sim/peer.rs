@@ -59,6 +59,8 @@ pub(super) struct Play {
     pending: Vec<(Duration, SocketAddr, SocketAddr, Vec<u8>)>,
     signalled: bool,
     next_check: Duration,
+    has_nominated: bool,
+    settled: bool,
     /// Successes to our own checks, and those of nominations.
     pub(super) successes: usize,
     /// Errors that we got.
@@ -99,6 +101,8 @@ impl Play {
             pending: Vec::new(),
             signalled: false,
             next_check: Duration::ZERO,
+            has_nominated: false,
+            settled: false,
             successes: 0,
             errors: Vec::new(),
             nominations: 0,
@@ -173,7 +177,7 @@ impl Play {
         for (_, from, to, bytes) in due {
             self.world.transmit(self.peer, from, to, &bytes);
         }
-        let settled = self.successes > 0 && !self.habits.nominates_again;
+        let settled = self.settled && !self.habits.nominates_again;
         if now >= self.next_check && !settled && self.theirs.is_some() {
             self.next_check = now + ms(50);
             for target in self.targets.clone() {
@@ -204,7 +208,10 @@ impl Play {
             }
             match message.class() {
                 Class::Request => self.answer(arrival.source, arrival.local, message),
-                Class::Success => self.successes += 1,
+                Class::Success => {
+                    self.successes += 1;
+                    self.settled |= self.has_nominated || self.role == Role::Controlled;
+                }
                 Class::Error => {
                     let code = message.plain().attributes().error_code().map_or(0, |error| error.code);
                     self.errors.push(code);
@@ -223,7 +230,8 @@ impl Play {
         }
         let own = [attr::ICE_CONTROLLED, attr::ICE_CONTROLLING, attr::FINGERPRINT];
         let unknown = |kind: u16| kind >= 0x8000 && !own.contains(&kind);
-        if self.habits.drops_unknown && (0x8000..=u16::MAX).any(|kind| unknown(kind) && attributes.has(kind)) {
+        if self.habits.drops_unknown && (0x8000..=u16::MAX).any(|kind| unknown(kind) && attributes.has(kind))
+        {
             return;
         }
         let refusal = self.habits.refuses_consent.filter(|(since, _)| now >= *since);
@@ -264,6 +272,7 @@ impl Play {
         let regular = self.role == Role::Controlling && self.checks > 0;
         if self.habits.nominates_always || regular {
             writer.put(attr::USE_CANDIDATE, &[]);
+            self.has_nominated = true;
         }
         writer.integrity(&Key::short_term(theirs.pwd.as_str()), Integrity::Sha1).fingerprint();
         let bytes = writer.finish().expect("room").to_vec();
