@@ -354,8 +354,8 @@ impl Session {
         let [a, b] = self.hosts;
         let states = self.hosts.map(|host| self.world.state(host));
         let flushed = self.plan.has(|it| matches!(it, Mishap::Flush(_)));
-        if flushed && (self.plan.lite.is_some() || self.plan.turn != [false; 2]) {
-            // Not followed yet: a lite agent learns of no other port, and a relay whose server sees another one is lost.
+        if flushed && self.plan.turn != [false; 2] {
+            // Not followed yet: a relay whose server sees another port is lost.
             return;
         }
         // A lite agent has no consent to lose, and who restarts alone waits for an answer.
