@@ -245,6 +245,10 @@ impl Agent {
                 && relay.base.is_none_or(|base| !used.contains(&base))
             {
                 relay.client.close(now);
+                // A restart must not offer it again.
+                if let Some(base) = relay.base.take() {
+                    self.forget_base(base);
+                }
                 self.follow_relay(now, id);
             }
         }
