@@ -429,7 +429,10 @@ fn a_signalled_twin_changes_no_state() {
     for role in BOTH {
         let habits = Habits { signals_late: secs(5), ..Habits::default() };
         let mut play = Play::new(role, Nat::none(), habits);
-        let peer = Credentials::new("peer".parse().unwrap(), "passwordOfThePeer22Chars".parse().unwrap());
+        let peer = Credentials::new(
+            "peer".parse().expect("a ufrag"),
+            "passwordOfThePeer22Chars".parse().expect("a pwd"),
+        );
         let only = Signal::new(0, What::Credentials(peer));
         play.world.with_agent(play.floe, |agent, now| agent.handle_signal(now, only)).expect("credentials");
         play.completes_within(secs(4));

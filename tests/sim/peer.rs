@@ -82,7 +82,10 @@ impl Play {
         let role = config.role();
         let floe = world.agent(at, config);
         let peer = world.host(floe::sim::Nat::none());
-        let mut own = Credentials::new("peer".parse().unwrap(), "passwordOfThePeer22Chars".parse().unwrap());
+        let mut own = Credentials::new(
+            "peer".parse().expect("a ufrag"),
+            "passwordOfThePeer22Chars".parse().expect("a pwd"),
+        );
         if !habits.rfc5245 {
             own.options = vec!["ice2".into()];
         }

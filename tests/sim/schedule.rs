@@ -12,7 +12,7 @@ use floe::{Agent, Config, Role, State};
 use super::{ms, secs};
 
 /// Plans of one run of the test.
-const PLANS: u64 = 400;
+const PLANS: u64 = 1000;
 /// Mishaps happen until then.
 const UNREST: u64 = 20_000;
 /// How long it is quiet after that: the longest signaling, the patience of RFC 8863 after a restart, the life of a
@@ -123,8 +123,9 @@ impl Plan {
         let rng = &mut Rng::new(bytes);
         let on = |trouble: Trouble| without & (1 << trouble as u32) == 0;
         let mut link = Link::ideal().latency(ms(rng.between(0, 100)));
-        let (loss, jitter) = (rng.between(0, 20) as f64 / 100.0, ms(rng.between(0, 80)));
-        let (twice, order) = (rng.between(0, 10) as f64 / 100.0, rng.between(0, 20) as f64 / 100.0);
+        let (loss, jitter) = (f64::from(rng.between(0, 20) as u32) / 100.0, ms(rng.between(0, 80)));
+        let (twice, order) =
+            (f64::from(rng.between(0, 10) as u32) / 100.0, f64::from(rng.between(0, 20) as u32) / 100.0);
         let rough = [0.5, 0.5, 0.3, 0.3].map(|p| rng.chance(p));
         if rough[0] && on(Trouble::Loss) {
             link = link.loss(loss);
