@@ -6,10 +6,11 @@ use std::fmt;
 use std::path::Path;
 
 /// The rows of the layer picture from the bottom up: a module uses itself and the rows below its own.
-const ROWS: [&[&str]; 5] = [
+const ROWS: [&[&str]; 6] = [
     &["candidate", "credentials", "error", "io", "rng", "sdp", "signal", "stats", "time", "trace"],
     &["stun", "tcp"],
-    &["checks", "consent", "gather", "turn"],
+    &["consent"],
+    &["checks", "gather", "turn"],
     &["agent", "discovery", "mdns", "mux", "portmap", "server"],
     &["net", "sim"],
 ];

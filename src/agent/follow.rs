@@ -11,7 +11,7 @@ use super::state::State;
 use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
-use crate::consent::{Consent, EXPIRY};
+use crate::consent::Consent;
 use crate::gather::Query;
 use crate::io::ComponentId;
 use crate::time::Instant;
@@ -158,10 +158,7 @@ impl Agent {
         let component = list.component(at.component).filter(|_| may_send);
         let selected = component.and_then(|component| component.selected).map(new);
         // Where no answer gave consent, or too long ago, no data goes (RFC 7675 §5.1).
-        let agrees = |id: &PairId| {
-            let answered = self.checks.pair(*id).and_then(|pair| pair.answered);
-            answered.is_some_and(|answered| self.now < answered + EXPIRY)
-        };
+        let agrees = |id: &PairId| self.checks.pair(*id).is_some_and(|pair| pair.has_consent(self.now));
         let valid = || component?.valid().find(agrees).map(new);
         let pair = selected.or(old).or_else(valid);
         pair.filter(|pair| flow.lost != Some(pair.generation))
@@ -277,6 +274,10 @@ impl Agent {
                 && relay.base.is_none_or(|base| !used.contains(&base))
             {
                 relay.client.close(now);
+                // A restart must not offer it again.
+                if let Some(base) = relay.base.take() {
+                    self.forget_base(base);
+                }
                 self.follow_relay(now, id);
             }
         }

@@ -12,7 +12,7 @@ use crate::checks::ChecklistSet;
 use crate::checks::respond::{Reply, Verdict};
 use crate::io::Datagram;
 use crate::stun::Message;
-use crate::stun::wire::{Class, Kind, Method, classify};
+use crate::stun::wire::{Class, Kind, Method, attr, classify};
 use crate::time::Instant;
 use crate::turn;
 
@@ -220,10 +220,11 @@ impl Agent {
         };
         match answer.message().class() {
             Class::Success => {
+                let mapped = answer.attributes().xor_address(attr::XOR_MAPPED_ADDRESS);
                 if let Some(rtt) = consent.renew(now, message.transaction_id())
                     && let Some(session) = self.session_mut(pair.generation)
                 {
-                    session.note_consent(now, pair.id, rtt);
+                    session.note_consent(now, pair.id, rtt, mapped);
                 }
             }
             _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {

@@ -102,11 +102,13 @@ impl Agent {
         self.session(pair.generation)?.pair(pair.id)
     }
 
-    /// Whether data still flows on a pair of the session before: then that of the next one may fail without harm.
+    /// Whether data still flows on a pair of the session before: then that of the next one may fail without harm. A lite
+    /// agent has no consent that would end it.
     pub(super) fn is_on_previous(&self) -> bool {
         let current = self.checks.generation;
-        self.flows
-            .iter()
-            .any(|flow| flow.path.is_some() && flow.pair.is_some_and(|pair| pair.generation != current))
+        let mut flows = self.flows.iter();
+        self.checks.sends_checks()
+            && flows
+                .any(|flow| flow.path.is_some() && flow.pair.is_some_and(|pair| pair.generation != current))
     }
 }

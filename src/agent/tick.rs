@@ -22,6 +22,7 @@ impl Agent {
         self.run_relays(now);
         if self.pac.take_due(now) {
             self.pac_over = true;
+            self.checks.lose_patience();
             self.follow_checks(now);
         }
         if self.free.take_due(now) {

@@ -38,6 +38,12 @@ impl ChecklistSet {
         if let Some(index) = self.remotes.iter().position(same) {
             return Some(RemoteId(index as u16));
         }
+        let list = self.checklist(component.stream)?;
+        if list.component(component.component)?.usable().is_none()
+            && let Some(left) = &mut self.late
+        {
+            *left = left.checked_sub(1)?;
+        }
         let foundation = self.learn_foundation();
         let kind = CandidateType::PeerReflexive;
         let candidate = Candidate::udp(foundation, component.component, priority, addr, kind, None);

@@ -15,6 +15,7 @@
 
 pub mod better;
 pub mod checklist;
+mod forget;
 pub mod form;
 pub mod freeze;
 mod index;

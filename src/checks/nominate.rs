@@ -140,7 +140,7 @@ impl ChecklistSet {
     }
 
     /// Checks a valid pair with USE-CANDIDATE (RFC 8445 §8.1.1).
-    fn nominate_pair(&mut self, id: PairId) {
+    pub(super) fn nominate_pair(&mut self, id: PairId) {
         let Some(at) = self.pair(id).map(|pair| pair.component) else { return };
         let renominates = self.renominates(at.stream);
         let Some(component) = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component))

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::freeze::{GroupId, Rank};
 use crate::candidate::BaseId;
+use crate::consent::EXPIRY;
 use crate::io::ComponentId;
 use crate::stun::TransactionId;
 use crate::stun::transaction::{RTO, lifetime};
@@ -149,6 +150,11 @@ impl Pair {
     /// §7.3.1.4) is no reason to be patient any more.
     pub(super) fn is_one_way(&self, now: Instant) -> bool {
         self.asked.is_some_and(|asked| now >= asked + lifetime(RTO))
+    }
+
+    /// An answer of the peer gave consent, and not too long ago (RFC 7675 §5.1).
+    pub fn has_consent(&self, now: Instant) -> bool {
+        self.answered.is_some_and(|answered| now < answered + EXPIRY)
     }
 
     pub(super) fn order(&self, id: PairId) -> Order {

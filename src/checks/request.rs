@@ -141,14 +141,13 @@ impl ChecklistSet {
             return Outcome::Ignored;
         };
         let Some(transaction) = self.transactions.end(id) else { return Outcome::Ignored };
-        if !symmetric {
-            // RFC 8445 §7.2.5.2.1.
-            return self.fail(id, &check, Failure::Asymmetric(source));
-        }
         let code = answer.attributes().error_code().map_or(0, |error| error.code);
         match message.class() {
+            // A conflict of roles concerns the session, whatever way the peer's word of it took.
+            Class::Error if code == 487 => self.switch(id, &check),
+            // RFC 8445 §7.2.5.2.1.
+            _ if !symmetric => self.fail(id, &check, Failure::Asymmetric(source)),
             Class::Success => self.succeed(now, &transaction, &answer),
-            _ if code == 487 => self.switch(id, &check),
             _ => self.fail(id, &check, Failure::Refused(code)),
         }
     }
@@ -244,7 +243,10 @@ impl ChecklistSet {
 
     /// An answer to a consent request is a measurement of its pair. It shows that the pair works: a nominating check
     /// that waits for a late retransmission is replaced by a new one (RFC 8445 §7.3.1.4), and so is never the last.
-    pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration) {
+    ///
+    /// Where it shows that a NAT has given us another address, the peer has to hear the nomination from there: a peer
+    /// that follows nominations has no other reason to leave the address that is gone.
+    pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration, mapped: Option<SocketAddr>) {
         let Some(pair) = self.pair_mut(id) else { return };
         pair.answered = Some(now);
         pair.quality.rtt = Some(rtt);
@@ -254,6 +256,20 @@ impl ChecklistSet {
             self.cancel_check(id);
             self.trigger(id);
         }
+        if let Some(mapped) = mapped.filter(|_| self.roles.role == Role::Controlling && self.is_selected(id))
+        {
+            self.follow_mapping(id, mapped);
+        }
+    }
+
+    fn follow_mapping(&mut self, id: PairId, mapped: SocketAddr) {
+        let known = self.pair(id).and_then(|pair| self.local(pair.valid?)?.candidate.address.socket());
+        let Some(check) = self.check_of(id).filter(|_| known != Some(mapped)) else { return };
+        let Some(local) = self.local_of(&check, mapped) else { return };
+        if let Some(pair) = self.pair_mut(id) {
+            pair.valid = Some(local);
+        }
+        self.nominate_pair(id);
     }
 
     /// The next retransmission or failure, until `None`.

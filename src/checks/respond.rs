@@ -218,10 +218,12 @@ impl ChecklistSet {
         Ok((Reply { signed: Some((stream, request.by())), ..reply }, request))
     }
 
-    /// A lite agent has no conflict to repair: its peer is full and knows that it controls (RFC 8445 §6.1.1).
+    /// A lite agent has no conflict to repair: whoever checks is full and controls, also where its credentials are still
+    /// to come (RFC 8445 §6.1.1).
     fn conflict(&self, attributes: &Attributes<'_>) -> Conflict {
         match self.implementation {
             Implementation::Full => self.roles.conflict(attributes),
+            Implementation::Lite if self.roles.role == Role::Controlling => Conflict::Switch,
             Implementation::Lite => Conflict::None,
         }
     }
@@ -307,7 +309,7 @@ impl ChecklistSet {
     }
 
     /// The triggered check of RFC 8445 §7.3.1.4.
-    fn check_back(&mut self, id: PairId, state: PairState) {
+    pub(super) fn check_back(&mut self, id: PairId, state: PairState) {
         if state == PairState::InProgress {
             self.cancel_check(id);
         }

@@ -16,6 +16,9 @@ impl ChecklistSet {
         pair.nominating = false;
         let (at, value) = (pair.component, pair.nomination);
         let renominates = self.renominates(at.stream);
+        // A peer of RFC 8445 nominates once; if again, its pair is gone, which a lite agent has no consent to notice by.
+        let remote = self.checklist(at.stream).and_then(|list| list.remote.as_ref());
+        let last_counts = !self.sends_checks() && remote.is_some_and(|it| it.credentials.has_option("ice2"));
         let Some(component) = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component))
         else {
             return false;
@@ -26,7 +29,11 @@ impl ChecklistSet {
             return false;
         }
         if let (Some(old), Some(new)) = (old.and_then(|old| self.pair(old)), self.pair(id)) {
-            let stays = if renominates { old.nomination > value } else { !is_better(new, old) };
+            let stays = match (renominates, last_counts) {
+                (true, _) => old.nomination > value,
+                (false, true) => false,
+                (false, false) => !is_better(new, old),
+            };
             if stays {
                 return false;
             }

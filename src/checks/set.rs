@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::checklist::{Checklist, ChecklistState, Component, LocalCredentials, RemoteCredentials};
+use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
 use super::limits::Limits;
 use super::nominate::Nomination;
@@ -109,6 +109,8 @@ pub struct ChecklistSet {
     pub(super) pacing: Duration,
     /// Numbers the foundations of peer-reflexive candidates.
     pub(super) learnt: u32,
+    /// Once patience is over (RFC 8863 §4): how many more candidates may be learnt where no pair is valid.
+    pub(super) late: Option<usize>,
     /// Neither sockets nor servers will give further local candidates.
     pub(super) local_ended: bool,
 }
@@ -163,6 +165,7 @@ impl ChecklistSet {
             turn: 0,
             pacing: settings.pacing,
             learnt: 0,
+            late: None,
             local_ended: false,
         }
     }
@@ -292,32 +295,10 @@ impl ChecklistSet {
         self.local_ended = true;
     }
 
-    /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was
-    /// signalled.
-    pub fn forget_peer(&mut self, stream: u16) {
-        let pairs: Vec<_> =
-            self.pairs().filter(|(_, pair)| pair.component.stream == stream).map(|(id, _)| id).collect();
-        for id in pairs {
-            self.remove_pair(id);
-        }
-        // The other streams' candidates move up.
-        let mut moved = Vec::with_capacity(self.remotes.len());
-        let mut kept = 0;
-        for remote in &self.remotes {
-            moved.push(RemoteId(kept));
-            kept += u16::from(remote.component.stream != stream);
-        }
-        self.remotes.retain(|remote| remote.component.stream != stream);
-        for pair in self.places.iter_mut().filter_map(|place| place.pair.as_mut()) {
-            pair.remote = moved[usize::from(pair.remote.0)];
-        }
-        if let Some(list) = self.checklist_mut(stream) {
-            list.remote = None;
-            list.remote_ended = false;
-            list.highest = 0;
-            list.components.fill_with(Component::default);
-            list.state = ChecklistState::Running;
-        }
+    /// Patience is over: between two NATs that let everything in and map each destination anew, candidates would be
+    /// learnt, and the session go on, for ever.
+    pub fn lose_patience(&mut self) {
+        self.late = Some(self.limits.peer_reflexive);
     }
 
     /// A restart ends this session: no check of it goes on. Its pairs stay, for the data that they carry.
@@ -344,18 +325,14 @@ impl ChecklistSet {
     }
 
     /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4). A peer whose
-    /// checks arrive, and that never answers ours, is no hope however often it checks.
+    /// checks arrive, and that never answers ours, is no hope however often it checks; nor is a valid pair whose consent
+    /// ended before it was used, which only an agent that checks can tell.
     fn is_exhausted(&self, now: Instant, list: &Checklist) -> bool {
         let hope = |id: PairId| self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
-        let mut components = list.shared().iter();
-        components.any(|component| component.usable().is_none() && !component.open().any(hope))
-    }
-
-    /// Takes a stream out of the session, for good: its valid list and its transactions go (RFC 8839 §4.4.3.1).
-    pub fn remove_stream(&mut self, stream: u16) {
-        self.forget_peer(stream);
-        if let Some(checklist) = self.checklist_mut(stream) {
-            checklist.state = ChecklistState::Removed;
-        }
+        let lives =
+            |id: PairId| !self.sends_checks() || self.pair(id).is_some_and(|pair| pair.has_consent(now));
+        list.shared().iter().any(|component| {
+            component.selected.is_none() && !component.valid().any(lives) && !component.open().any(hope)
+        })
     }
 }

@@ -5,6 +5,7 @@
 mod attack;
 mod consent;
 mod diagnosis;
+mod faults;
 mod limits;
 mod link;
 mod lite;
@@ -13,12 +14,14 @@ mod matrix;
 mod names;
 mod nat_behaviour;
 mod pair;
+mod peer;
 mod random;
 mod relayed;
 mod renomination;
 mod replay;
 mod restart;
 mod roles;
+mod schedule;
 mod trickle;
 
 use std::time::Duration;

@@ -229,3 +229,22 @@ fn half_a_restart_and_an_old_generation_are_refused() {
     }
     assert!(world.agent_ref(a).path(ComponentId::FIRST).is_some());
 }
+
+/// RFC 8445 §8.3.1 and §9: the relays that a direct path left unused are deleted; a restart allocates others.
+#[test]
+fn a_restart_after_unused_relays_were_given_back_allocates_anew() {
+    let mut world = World::new(10);
+    let turn = world.turn_server();
+    let hosts = [0, 1].map(|at: usize| {
+        let config = Config::new(ROLES[0][at], seed(at as u8 + 1)).turn_server(turn.clone());
+        world.agent(Nat::none(), config)
+    });
+    let [a, b] = hosts;
+    world.signal(a, b);
+    world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
+    world.run_for(secs(10));
+    world.cut(a, b);
+    world.with_agent(a, floe::Agent::restart);
+    world.run_until(secs(20), |w| completions(w, a) == 2 && completions(w, b) == 2);
+    assert!(world.selected_types(a, b).contains(&floe::candidate::CandidateType::Relayed), "{world}");
+}
