@@ -11,7 +11,7 @@
 //! `*` marks what implementations most often get wrong. Classes of refusals are `decision N` (of the list in
 //! `decisions.md`), `contradicts ROW`, `role` (floe does not play that role), and for what need not be done, `choice`.
 //!
-//! `cargo test --test conformance counts -- --nocapture` prints the counts by RFC and the refusals;
+//! `cargo test --features sim --test conformance counts -- --nocapture` prints the counts by RFC and the refusals;
 //! `CONFORMANCE_README=write` before it brings the README up to date. `breaks/run` breaks rules in the source, one at a
 //! time, and expects the test of the row to fail.
 

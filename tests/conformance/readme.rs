@@ -81,5 +81,5 @@ fn counts_by_rfc_are_those_of_the_readme() {
         std::fs::write(root().join("README.md"), fresh).expect("README.md can be written");
         return;
     }
-    assert_eq!(old, table, "CONFORMANCE_README=write cargo test --test conformance counts");
+    assert_eq!(old, table, "CONFORMANCE_README=write cargo test --features sim --test conformance counts");
 }
