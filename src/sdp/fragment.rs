@@ -54,14 +54,21 @@ impl FromStr for Fragment {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let description: Description = text.parse()?;
-        let mut pieces = Vec::new();
+        let mut pieces: Vec<Piece> = Vec::new();
         for (stream, media) in description.media.iter().enumerate() {
             let missing = |field| ParseError::new(field, format!("is missing in m= section {stream}"));
             let (ufrag, pwd) = description.names(stream);
+            let ufrag = ufrag.ok_or_else(|| missing("ice-ufrag"))?;
+            let pwd = pwd.ok_or_else(|| missing("ice-pwd"))?;
+            // A description does not look at a section with port zero, but here a port means nothing.
+            if pieces.iter().any(|other| other.ufrag == *ufrag && other.pwd != *pwd) {
+                let problem = format!("of m= section {stream} is another one for the same ice-ufrag");
+                return Err(ParseError::new("ice-pwd", problem));
+            }
             pieces.push(Piece {
                 mid: media.mid.clone().ok_or_else(|| missing("mid"))?,
-                ufrag: ufrag.ok_or_else(|| missing("ice-ufrag"))?.clone(),
-                pwd: pwd.ok_or_else(|| missing("ice-pwd"))?.clone(),
+                ufrag: ufrag.clone(),
+                pwd: pwd.clone(),
                 candidates: media.candidates.clone(),
                 ended: media.ended || description.session.ended,
                 line: line(media),
@@ -105,7 +112,7 @@ impl Fragment {
     /// The candidates and ends of candidates among `signals` that the own agent emitted after `local` was sent.
     /// Credentials and streams that `local` does not have, or has without a mid, are left out.
     pub fn of(local: &Description, signals: &[Signal]) -> Self {
-        let mut pieces = Vec::new();
+        let mut pieces: Vec<Piece> = Vec::new();
         for (stream, media) in local.media.iter().enumerate() {
             let ((Some(ufrag), Some(pwd)), Some(mid)) = (local.names(stream), &media.mid) else { continue };
             let (mut candidates, mut ended) = (Vec::new(), false);
