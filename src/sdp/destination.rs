@@ -118,7 +118,12 @@ impl Media {
         let (first, second) = (default(1), default(2));
         self.connection = Some(first.map_or(Host::UNKNOWN, |addr| Host::Ip(addr.ip())));
         self.port = first.map_or(UNKNOWN_PORT, |addr| addr.port());
-        self.rtcp = second.map(|addr| (addr.port(), Some(Host::Ip(addr.ip()))));
+        // Without an `a=rtcp` line it would be the port after that of component 1, which is no candidate.
+        let unknown = || {
+            let has_second = self.candidates.iter().any(|candidate| candidate.component == 2);
+            has_second.then_some((UNKNOWN_PORT, Some(Host::UNKNOWN)))
+        };
+        self.rtcp = second.map_or_else(unknown, |addr| Some((addr.port(), Some(Host::Ip(addr.ip())))));
     }
 }
 
