@@ -12,6 +12,7 @@ mod write;
 use floe::candidate::Candidate;
 use floe::sdp::Description;
 use floe::signal::Signal;
+use floe::{Agent, Event, Output};
 
 /// Reads a description.
 fn read(text: &str) -> Description {
@@ -30,6 +31,18 @@ fn candidate(line: &str) -> Candidate {
 /// What an agent emits that has the candidates given, one line a signal.
 fn emitted(lines: &[&str]) -> Vec<Signal> {
     lines.iter().map(|line| line.parse().expect(line)).collect()
+}
+
+/// The signals that an agent has ready.
+fn drain(agent: &mut Agent) -> Vec<Signal> {
+    let (mut buf, mut signals) = ([0; 1500], Vec::new());
+    loop {
+        match agent.poll_output(&mut buf) {
+            Output::Event(Event::Signal(signal)) => signals.push(signal),
+            Output::Wait(_) => return signals,
+            _ => {}
+        }
+    }
 }
 
 /// The own description with what an agent emitted.

@@ -5,7 +5,7 @@ use floe::error::SignalError;
 use floe::io::{ComponentId, Socket, SocketId};
 use floe::sdp::Fragment;
 use floe::signal::What;
-use floe::{Agent, Config, Event, Output, Role};
+use floe::{Config, Role};
 
 /// An agent with these components in each stream, two sockets a component.
 fn agent(role: Role, components: &[u16]) -> Agent {
@@ -22,17 +22,6 @@ fn agent(role: Role, components: &[u16]) -> Agent {
     }
     agent.end_of_sockets(now);
     agent
-}
-
-fn drain(agent: &mut Agent) -> Vec<Signal> {
-    let (mut buf, mut signals) = ([0; 1500], Vec::new());
-    loop {
-        match agent.poll_output(&mut buf) {
-            Output::Event(Event::Signal(signal)) => signals.push(signal),
-            Output::Wait(_) => return signals,
-            _ => {}
-        }
-    }
 }
 
 /// RFC 8838 §13, §18.

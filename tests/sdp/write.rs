@@ -3,7 +3,7 @@
 use super::*;
 use floe::io::Transport;
 use floe::sdp::{Fragment, Support, default_candidate};
-use floe::{Agent, Config, Event, Output, Role};
+use floe::{Config, Role};
 
 const FULL: [&str; 8] = [
     "0 credentials ufrag=aaaa pwd=asd88fgpdd777uzjYhagZg options=ice2,trickle",
@@ -23,14 +23,7 @@ fn emitted_by_an_agent(seed: u8) -> Vec<Signal> {
     let socket = floe::io::Socket::udp("192.0.2.1:5000".parse().expect("an address"));
     agent.add_socket(now, floe::io::SocketId(0), socket).expect("a socket");
     agent.end_of_sockets(now);
-    let (mut buf, mut signals) = ([0; 1500], Vec::new());
-    loop {
-        match agent.poll_output(&mut buf) {
-            Output::Event(Event::Signal(signal)) => signals.push(signal),
-            Output::Wait(_) => return signals,
-            _ => {}
-        }
-    }
+    drain(&mut agent)
 }
 
 /// RFC 8839 §4.3.1.
