@@ -52,6 +52,7 @@
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
+//! | [`tcp`] | messages on a stream | 8489, 8656, 4571 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
 //! | [`sdp`] | session descriptions, their fragments, candidates of browsers | 8839, 8838 |
 //! | `net` | the tokio driver | |
@@ -84,6 +85,7 @@ pub mod signal;
 pub mod sim;
 pub mod stats;
 pub mod stun;
+pub mod tcp;
 pub mod time;
 pub mod trace;
 pub mod turn;
