@@ -205,6 +205,7 @@ impl Server {
         let indication = TransactionId(self.rng.transaction_id());
         let allocation = Allocation::new(asker.user, origin, relay, local, indication);
         self.allocations.insert(request.client, allocation);
+        self.connections.set_end(request.client.socket, None);
         self.stats.allocations_made += 1;
         self.push(Reply {
             request,
@@ -223,6 +224,15 @@ impl Server {
         }
     }
 
+    /// Forgets what is being opened for this client, who is gone.
+    pub(super) fn abandon_opening(&mut self, client: &Client) {
+        let Some((id, _)) = self.openings.by_client.get(client).copied() else { return };
+        if let Some(opening) = self.openings.remove(id) {
+            self.ports.give_back(opening.wish.place, opening.local);
+            self.allocations.free_slot(opening.asker.user);
+        }
+    }
+
     /// Forgets what is being opened: the driver is told to close it when it comes.
     pub(super) fn abandon_openings(&mut self) {
         for opening in std::mem::take(&mut self.openings.by_id).into_values() {
@@ -237,6 +247,7 @@ impl Server {
         if let Some(allocation) = self.allocations.remove(client) {
             self.ports.free(allocation.relayed);
             self.closes.push_back(allocation.relay);
+            self.connections.set_end(client.socket, Some(self.now + self.config.idle_timeout));
         }
     }
 }

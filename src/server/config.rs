@@ -27,6 +27,9 @@ pub struct Config {
     pub(super) max_lifetime: Duration,
     pub(super) nonce_lifetime: Duration,
     pub(super) unauthenticated_rate: u32,
+    pub(super) max_connections: usize,
+    pub(super) max_connections_per_source: usize,
+    pub(super) idle_timeout: Duration,
     pub(super) peers: PeerRules,
 }
 
@@ -45,6 +48,9 @@ impl Config {
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: MAX_NONCE_LIFETIME,
             unauthenticated_rate: 500,
+            max_connections: 4096,
+            max_connections_per_source: 256,
+            idle_timeout: Duration::from_secs(60),
             peers: PeerRules::default(),
         }
     }
@@ -114,6 +120,29 @@ impl Config {
     #[must_use]
     pub fn unauthenticated_rate(mut self, answers_per_second: u32) -> Self {
         self.unauthenticated_rate = answers_per_second;
+        self
+    }
+
+    /// Connections (TCP and TLS) at a time, beyond which new ones are closed at once; default 4096.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Connections at a time from one source address (IPv6: one /64); default 256: a source may be the NAT of many
+    /// clients.
+    #[must_use]
+    pub fn max_connections_per_source(mut self, connections: usize) -> Self {
+        self.max_connections_per_source = connections;
+        self
+    }
+
+    /// How long a connection stays open without an allocation and without a whole message; default 60 s. The first
+    /// message has to come within 15 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
         self
     }
 

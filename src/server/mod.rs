@@ -7,7 +7,7 @@
 //!  peers ── relay socket ──▶ permission, channel ──▶ Forward ──▶ socket ──▶ clients
 //! ```
 //!
-//! It speaks UDP on both sides. An allocation has one relayed transport address, up to 256 permissions and 256 channels;
+//! Clients come over UDP, TCP or TLS, peers over UDP. The driver takes streams apart: here every message is whole. An allocation has one relayed transport address, up to 256 permissions and 256 channels;
 //! a dual request (ADDITIONAL-ADDRESS-FAMILY) gets the IPv4 half and ADDRESS-ERROR-CODE. DONT-FRAGMENT is answered
 //! with 420, and ICMP errors are not reported to clients. Responses carry no SOFTWARE. Nothing is remembered of who
 //! has not proved who they are, but for how much their address was answered lately.
@@ -16,6 +16,7 @@ mod allocate;
 mod allocation;
 mod auth;
 pub mod config;
+mod connections;
 pub mod event;
 mod limit;
 pub mod peers;
@@ -42,6 +43,7 @@ use crate::time::Instant;
 use allocate::Openings;
 use allocation::Client;
 use auth::Gate;
+use connections::Connections;
 use limit::Limiter;
 use ports::Ports;
 use reply::{Answer, Reply, Request};
@@ -50,7 +52,7 @@ use table::Table;
 /// Answers that may wait at a time: only a driver that does not drain has more.
 const MAX_REPLIES: usize = 256;
 
-/// A STUN and TURN server over UDP. Sans-IO: the driver owns the sockets and the clock.
+/// A STUN and TURN server. Sans-IO: the driver owns the sockets and the clock.
 #[derive(Debug)]
 pub struct Server {
     config: Config,
@@ -63,11 +65,13 @@ pub struct Server {
     own: BTreeSet<IpAddr>,
     allocations: Table,
     openings: Openings,
+    connections: Connections,
     ports: Ports,
     replies: VecDeque<Reply>,
     opens: VecDeque<Open>,
     closes: VecDeque<SocketId>,
     stats: Stats,
+    is_closed: bool,
 }
 
 impl Server {
@@ -85,6 +89,8 @@ impl Server {
             own: BTreeSet::new(),
             allocations: Table::default(),
             openings: Openings::default(),
+            connections: Connections::default(),
+            is_closed: false,
             ports: Ports::new(config.relays.clone(), config.ports.clone()),
             replies: VecDeque::new(),
             opens: VecDeque::new(),
@@ -100,6 +106,11 @@ impl Server {
         self.own.insert(local.ip());
     }
 
+    /// An address at which the driver accepts connections: no peer is there.
+    pub fn add_listener(&mut self, local: SocketAddr) {
+        self.own.insert(local.ip());
+    }
+
     /// Takes one input. Drain [`Server::poll_output`] afterwards.
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
         self.now = now;
@@ -107,8 +118,11 @@ impl Server {
             self.end(&client);
         }
         self.ports.end_reservations(now);
+        self.end_idle_connections();
         match input {
             Input::Datagram(datagram) => return self.handle_datagram(datagram),
+            Input::Accepted { socket, local, source } => self.accepted(socket, local, source),
+            Input::Closed { socket } => self.disconnected(socket),
             Input::Opened { request, socket, local } => self.opened(now, request, socket, local),
             Input::OpenFailed { request } => self.open_failed(request),
             Input::Timeout => {}
@@ -120,7 +134,9 @@ impl Server {
         if let Some(client) = self.allocations.client_of(datagram.socket) {
             return self.handle_peer(client, datagram);
         }
-        if !self.sockets.contains(&datagram.socket) {
+        if self.connections.has(datagram.socket) {
+            self.connections.stir(datagram.socket, self.now + self.config.idle_timeout);
+        } else if !self.sockets.contains(&datagram.socket) {
             return Received::Unclaimed;
         }
         let client = Client::of(&datagram);
@@ -186,11 +202,12 @@ impl Server {
                 return Output::Transmit(Transmit::new(socket, local, source, &buf[..len]));
             }
         }
-        Output::Wait(self.allocations.deadline().map(|at| Wake { at, slot: false }))
+        let deadlines = [self.allocations.deadline(), self.connections.deadline()];
+        Output::Wait(deadlines.into_iter().flatten().min().map(|at| Wake { at, slot: false }))
     }
 
-    /// Ends all allocations and forgets the sockets: drain once more, and all relay sockets are closed. Nobody is
-    /// answered afterwards.
+    /// Ends all allocations and forgets the sockets: drain once more, and all relay sockets and connections are
+    /// closed. Nobody is answered afterwards.
     pub fn close(&mut self, now: Instant) {
         self.now = now;
         let clients: Vec<_> = self.allocations.iter().map(|(client, _)| *client).collect();
@@ -198,6 +215,9 @@ impl Server {
             self.end(&client);
         }
         self.abandon_openings();
+        self.is_closed = true;
+        self.closes.extend(self.connections.sockets());
+        self.connections.clear();
         self.sockets.clear();
         self.opens.clear();
         self.replies.clear();
@@ -205,7 +225,11 @@ impl Server {
 
     /// A snapshot of the counters. It visits all allocations.
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats { allocations: self.allocations.iter().len(), ..self.stats };
+        let mut stats = Stats {
+            allocations: self.allocations.iter().len(),
+            connections: self.connections.count(),
+            ..self.stats
+        };
         for (_, allocation) in self.allocations.iter() {
             let (permissions, channels) = allocation.count(self.now);
             stats.permissions += permissions;

@@ -12,6 +12,14 @@ pub struct Stats {
     pub channels: usize,
     /// Allocations ever made.
     pub allocations_made: u64,
+    /// Connections (TCP and TLS) that are open now.
+    pub connections: usize,
+    /// Connections that were taken.
+    pub connections_made: u64,
+    /// Connections that were closed at once, since there were too many.
+    pub connections_refused: u64,
+    /// Connections that were closed because nobody used them.
+    pub connections_idle: u64,
     /// Answers written, errors included.
     pub answers: u64,
     /// Datagrams relayed from clients to peers.

@@ -67,7 +67,9 @@ proptest! {
         pieces in prop::collection::vec(1..700_usize, 1..8),
     ) {
         let mut stream = Vec::new();
-        messages.iter().for_each(|message| Framing::Rfc4571.put(message, &mut stream));
+        for message in &messages {
+            Framing::Rfc4571.put(message, &mut stream);
+        }
         prop_assert_eq!(cut(Framing::Rfc4571, &stream, &pieces), Ok(messages.clone()));
         prop_assert_eq!(cut(Framing::Rfc4571, &stream, &[1]), Ok(messages));
     }

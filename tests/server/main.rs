@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a value that is missing is a failure")]
 
 mod client;
+mod connections;
 mod data;
 mod hostile;
 mod requests;

@@ -2,26 +2,43 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 
 use floe::net::Server;
+use floe::net::server::{Builder, Identity, Listening};
 use floe::server::{Cidr, PeerRules};
 
 use crate::exit::{self, Exit};
 use crate::lines;
 
-/// Run a STUN and TURN server over UDP
+/// Run a STUN and TURN server
 ///
-/// Without --user it answers STUN only. Relayed addresses are those it listens on: one of each family.
+/// It listens over UDP and TCP, and over TLS if it is given a certificate. Without --user it answers STUN only. Relayed
+/// addresses are those it listens on: one of each family.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   floe server --listen 203.0.113.1:3478 --listen [2001:db8::1]:3478 --user ann:secret --public
+  floe server --listen 203.0.113.1:3478 --user ann:secret \
+      --tls-listen 203.0.113.1:5349 --tls-cert chain.pem --tls-key key.pem
 
 It runs until it is interrupted. Exit status: 0 after that, 1 if an address cannot be bound, 2 for a usage error")]
 pub(crate) struct Args {
-    /// An address to listen on, UDP; may be repeated; port 0 is any port
+    /// An address to listen on, UDP and TCP; may be repeated; port 0 is any port
     #[arg(long, value_name = "ADDR:PORT", required = true)]
     listen: Vec<SocketAddr>,
+    /// Do not listen over TCP
+    #[arg(long)]
+    no_tcp: bool,
+    /// An address to listen on, TLS; may be repeated; port 0 is any port
+    #[arg(long, value_name = "ADDR:PORT", requires_all = ["tls_cert", "tls_key"])]
+    tls_listen: Vec<SocketAddr>,
+    /// The server's certificate and those that lead to a root, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_listen")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_listen")]
+    tls_key: Option<PathBuf>,
     /// A user of the relay; may be repeated
     #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
     user: Vec<(String, String)>,
@@ -62,6 +79,10 @@ fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, Exit> {
+    std::fs::read(path).map_err(|error| Exit::failure(format!("{}: {error}", path.display())))
+}
+
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     let mut rules = PeerRules::default();
     if args.public {
@@ -83,9 +104,17 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     if let Some(ports) = args.relay_ports {
         config = config.relay_ports(ports);
     }
-    let server = Server::bind(config, args.listen).await.map_err(Exit::failure)?;
-    for addr in server.addrs() {
-        lines::print(&format!("listening on udp {addr}"));
+    let mut server = args.listen.iter().copied().fold(Server::builder(config), Builder::udp);
+    if !args.no_tcp {
+        server = args.listen.iter().copied().fold(server, Builder::tcp);
+    }
+    if let (Some(cert), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        let identity = Identity::from_pem(&read(cert)?, &read(key)?).map_err(Exit::failure)?;
+        server = args.tls_listen.iter().fold(server, |server, addr| server.tls(*addr, identity.clone()));
+    }
+    let server = server.bind().await.map_err(Exit::failure)?;
+    for Listening { protocol, addr } in server.listening() {
+        lines::print(&format!("listening on {protocol} {addr}"));
     }
     exit::interrupted().await;
     let stats = server.shutdown().await;
