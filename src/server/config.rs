@@ -20,6 +20,7 @@ pub struct Config {
     pub(super) seed: [u8; 32],
     pub(super) realm: String,
     pub(super) users: Vec<(String, String)>,
+    pub(super) secret: Option<Box<[u8]>>,
     pub(super) relays: BTreeMap<Family, IpAddr>,
     pub(super) ports: RangeInclusive<u16>,
     pub(super) quota: usize,
@@ -27,6 +28,7 @@ pub struct Config {
     pub(super) max_lifetime: Duration,
     pub(super) nonce_lifetime: Duration,
     pub(super) unauthenticated_rate: u32,
+    pub(super) mobility: bool,
     pub(super) max_connections: usize,
     pub(super) max_connections_per_source: usize,
     pub(super) idle_timeout: Duration,
@@ -41,6 +43,7 @@ impl Config {
             seed,
             realm: "floe".to_owned(),
             users: Vec::new(),
+            secret: None,
             relays: BTreeMap::new(),
             ports: 49152..=65535,
             quota: 128,
@@ -48,6 +51,7 @@ impl Config {
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: MAX_NONCE_LIFETIME,
             unauthenticated_rate: 500,
+            mobility: true,
             max_connections: 4096,
             max_connections_per_source: 256,
             idle_timeout: Duration::from_secs(60),
@@ -68,6 +72,19 @@ impl Config {
     #[must_use]
     pub fn user(mut self, name: impl Into<String>, password: impl Into<String>) -> Self {
         self.users.push((name.into(), password.into()));
+        self
+    }
+
+    /// Lets users in whose password a web service has made of this secret, for a time: the username is the Unix time of
+    /// its end, alone or with a colon and a name behind it, and the password is
+    /// [`timed_password`](crate::stun::auth::timed_password) of that. After its end, 401 is answered. The name is the
+    /// user whom [`quota`](Self::quota) counts for. The server has to know the time of day:
+    /// [`Server::set_unix_time`](super::Server::set_unix_time). Default: none.
+    ///
+    /// USERHASH is not offered then: the server does not know these names before they come.
+    #[must_use]
+    pub fn rest_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secret = Some(secret.as_ref().into());
         self
     }
 
@@ -120,6 +137,15 @@ impl Config {
     #[must_use]
     pub fn unauthenticated_rate(mut self, answers_per_second: u32) -> Self {
         self.unauthenticated_rate = answers_per_second;
+        self
+    }
+
+    /// Refuses to let clients move with their allocations (RFC 8016): who asks for a ticket gets 405. By default they
+    /// may, since a ticket is good only together with the credentials of the user who got it. Without, an allocation
+    /// always ends with its connection; a client that has a ticket has until the end of the allocation to come back.
+    #[must_use]
+    pub fn without_mobility(mut self) -> Self {
+        self.mobility = false;
         self
     }
 

@@ -116,11 +116,11 @@ impl Server {
         self.connections.insert(client, self.now + patience);
     }
 
-    /// A connection is gone, and what was on it (RFC 8656 §3.2: the 5-tuple is that of the allocation).
+    /// A connection is gone, and with it the 5-tuple of what was on it (RFC 8656 §3.2).
     pub(super) fn disconnected(&mut self, socket: SocketId) {
         if let Some(client) = self.connections.remove(socket) {
             self.abandon_opening(&client);
-            self.end(&client);
+            self.lose_client(&client);
         }
     }
 

@@ -7,8 +7,9 @@
 //!  peers ── relay socket ──▶ permission, channel ──▶ Forward ──▶ socket ──▶ clients
 //! ```
 //!
-//! Clients come over UDP, TCP or TLS, peers over UDP. The driver takes streams apart: here every message is whole. An allocation has one relayed transport address, up to 256 permissions and 256 channels;
-//! a dual request (ADDITIONAL-ADDRESS-FAMILY) gets the IPv4 half and ADDRESS-ERROR-CODE. DONT-FRAGMENT is answered
+//! Clients come over UDP, TCP or TLS, peers over UDP. The driver takes streams apart: here every message is whole. An
+//! allocation has one relayed transport address, or one of each family, up to 256 permissions and 256 channels; a
+//! client may move and take it along (RFC 8016). DONT-FRAGMENT is answered
 //! with 420, and ICMP errors are not reported to clients. Responses carry no SOFTWARE. Nothing is remembered of who
 //! has not proved who they are, but for how much their address was answered lately.
 
@@ -19,6 +20,7 @@ pub mod config;
 mod connections;
 pub mod event;
 mod limit;
+mod mobility;
 pub mod peers;
 mod ports;
 mod relay;
@@ -37,9 +39,10 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::io::{Datagram, SocketId, Transmit, Wake};
 use crate::rng::Rng;
+use crate::stun::auth::Seal;
 use crate::stun::wire::{Kind, classify};
 use crate::stun::{Class, Message, Method};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use allocate::Openings;
 use allocation::Client;
 use auth::Gate;
@@ -59,6 +62,7 @@ pub struct Server {
     now: Instant,
     rng: Rng,
     gate: Gate,
+    ticket_seal: Seal,
     limiter: Limiter,
     sockets: BTreeSet<SocketId>,
     /// Where clients send to: no peer is there.
@@ -79,11 +83,14 @@ impl Server {
     pub fn new(mut config: Config, now: Instant) -> Self {
         let mut rng = Rng::new(config.seed);
         let gate = Gate::new(&config, &rng.seed(), now);
+        let ticket_seal = Seal::new(&rng.seed());
         config.users.clear();
+        config.secret = None;
         Self {
             now,
             rng,
             gate,
+            ticket_seal,
             limiter: Limiter::new(config.unauthenticated_rate),
             sockets: BTreeSet::new(),
             own: BTreeSet::new(),
@@ -111,11 +118,17 @@ impl Server {
         self.own.insert(local.ip());
     }
 
+    /// What the time of day is: the Unix time, for [`rest_secret`](Config::rest_secret). It moves on with `now`; tell it
+    /// again when the clock may have been set.
+    pub fn set_unix_time(&mut self, now: Instant, unix: Duration) {
+        self.gate.set_unix_time(now, unix);
+    }
+
     /// Takes one input. Drain [`Server::poll_output`] afterwards.
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
         self.now = now;
-        while let Some(client) = self.allocations.ended(now) {
-            self.end(&client);
+        while let Some((id, family)) = self.allocations.ended(now) {
+            self.end_half(id, family);
         }
         self.ports.end_reservations(now);
         self.end_idle_connections();
@@ -131,8 +144,8 @@ impl Server {
     }
 
     fn handle_datagram<'a>(&mut self, datagram: Datagram<'a>) -> Received<'a> {
-        if let Some(client) = self.allocations.client_of(datagram.socket) {
-            return self.handle_peer(client, datagram);
+        if let Some(id) = self.allocations.of_relay(datagram.socket) {
+            return self.handle_peer(id, datagram);
         }
         if self.connections.has(datagram.socket) {
             self.connections.stir(datagram.socket, self.now + self.config.idle_timeout);
@@ -210,9 +223,9 @@ impl Server {
     /// closed. Nobody is answered afterwards.
     pub fn close(&mut self, now: Instant) {
         self.now = now;
-        let clients: Vec<_> = self.allocations.iter().map(|(client, _)| *client).collect();
-        for client in clients {
-            self.end(&client);
+        let all: Vec<_> = self.allocations.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.end(id);
         }
         self.abandon_openings();
         self.is_closed = true;
@@ -226,7 +239,7 @@ impl Server {
     /// A snapshot of the counters. It visits all allocations.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats {
-            allocations: self.allocations.iter().len(),
+            allocations: self.allocations.iter().count(),
             connections: self.connections.count(),
             ..self.stats
         };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Server;
 use super::allocation::Client;
 use super::auth::{ALGORITHMS, Asker};
+use super::mobility::Ticket;
 use super::ports::Token;
 use crate::stun::attributes::{AddressError, PasswordAlgorithms};
 use crate::stun::wire::attr;
@@ -23,9 +24,9 @@ pub(super) enum Answer {
     /// 420 with the types that were not understood.
     Unknown(Vec<u16>),
     /// An allocation.
-    Allocated { relayed: SocketAddr, granted: Granted },
+    Allocated { relayed: Vec<SocketAddr>, granted: Granted, ticket: Option<Ticket> },
     /// A refreshed or deleted allocation.
-    Refreshed(Duration),
+    Refreshed { lifetime: Duration, ticket: Option<Ticket> },
     /// Success without more to say.
     Done,
 }
@@ -92,8 +93,10 @@ impl Server {
             Answer::Unknown(kinds) => {
                 writer.put_unknown_attributes(kinds.iter().copied());
             }
-            Answer::Allocated { relayed, granted: Granted { lifetime, lacks, token } } => {
-                writer.put_xor_address(attr::XOR_RELAYED_ADDRESS, *relayed);
+            Answer::Allocated { relayed, granted: Granted { lifetime, lacks, token }, ticket } => {
+                for relayed in relayed {
+                    writer.put_xor_address(attr::XOR_RELAYED_ADDRESS, *relayed);
+                }
                 if let Some((family, code)) = lacks {
                     writer.put_address_error(&AddressError::new(*family, *code));
                 }
@@ -101,13 +104,19 @@ impl Server {
                     writer.put_reservation_token(*token);
                 }
                 writer.put_lifetime(*lifetime).put_xor_address(attr::XOR_MAPPED_ADDRESS, client.source);
+                if let Some(ticket) = ticket {
+                    writer.put(attr::MOBILITY_TICKET, ticket);
+                }
             }
-            Answer::Refreshed(lifetime) => {
+            Answer::Refreshed { lifetime, ticket } => {
                 writer.put_lifetime(*lifetime);
+                if let Some(ticket) = ticket {
+                    writer.put(attr::MOBILITY_TICKET, ticket);
+                }
             }
         }
         if let Some(asker) = asker {
-            writer.integrity(self.gate.key(*asker), asker.integrity);
+            writer.integrity(&asker.key, asker.integrity);
         }
         if *fingerprint {
             writer.fingerprint();

@@ -10,6 +10,8 @@ pub struct Stats {
     pub permissions: usize,
     /// Channels that are bound now, over all allocations.
     pub channels: usize,
+    /// Moves of clients to another address (RFC 8016).
+    pub moves: u64,
     /// Allocations ever made.
     pub allocations_made: u64,
     /// Connections (TCP and TLS) that are open now.
@@ -44,6 +46,8 @@ pub struct Drops {
     pub rate: u64,
     /// Answers that found the queue full: the driver did not drain.
     pub queue: u64,
+    /// Data for a client whose connection is gone.
+    pub no_client: u64,
     /// Data of a client without an allocation.
     pub no_allocation: u64,
     /// Data from or to a peer without a permission.

@@ -84,19 +84,19 @@ impl Answer {
 /// How a request proves who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
-    pub(crate) user: &'static str,
-    pub(crate) password: &'static str,
+    pub(crate) user: String,
+    pub(crate) password: String,
     pub(crate) nonce: String,
 }
 
 impl Login {
     pub(crate) fn key(&self) -> Key {
-        Key::long_term(PasswordAlgorithm::Sha256, self.user, "example.org", self.password)
+        Key::long_term(PasswordAlgorithm::Sha256, &self.user, "example.org", &self.password)
     }
 
     /// The attributes of RFC 8489 §9.2.3.2, with SHA-256.
     pub(crate) fn sign(&self, writer: &mut Writer<'_>) {
-        writer.put_username(self.user).put_realm("example.org").put_nonce(&self.nonce);
+        writer.put_username(&self.user).put_realm("example.org").put_nonce(&self.nonce);
         writer.put(attr::PASSWORD_ALGORITHMS, &[0, 2, 0, 0, 0, 1, 0, 0]);
         writer.put_password_algorithm(PasswordAlgorithm::Sha256);
         writer.integrity(&self.key(), Integrity::Sha256);
@@ -303,7 +303,7 @@ impl World {
 
     pub(crate) fn login(&mut self, source: SocketAddr) -> Login {
         let nonce = self.challenge(source).nonce();
-        Login { user: "alice", password: "wonderland", nonce }
+        Login { user: "alice".into(), password: "wonderland".into(), nonce }
     }
 
     /// An authenticated request.

@@ -4,6 +4,9 @@
 mod client;
 mod connections;
 mod data;
+mod dual;
 mod hostile;
+mod mobility;
 mod requests;
 mod stun;
+mod timed;
