@@ -35,6 +35,7 @@ use driver::Question;
 
 /// A snapshot of a server's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct ServerStats {
     /// What the machine counted.

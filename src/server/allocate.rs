@@ -118,7 +118,11 @@ impl Server {
         if let Some((_, id)) = self.openings.by_client.get(&request.client) {
             return if *id == request.id { Ok(None) } else { Err(Answer::Error(code::ALLOCATION_MISMATCH)) };
         }
-        if is_tunnel(request.client.source.ip()) {
+        let source = request.client.source.ip();
+        if let Some(server) = self.config.redirects.get(&Family::from(source)) {
+            return Err(Answer::Redirect(*server));
+        }
+        if is_tunnel(source) {
             return Err(Answer::Error(code::FORBIDDEN));
         }
         match attributes.requested_transport() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::peers::PeerRules;
@@ -22,6 +22,7 @@ pub struct Config {
     pub(super) users: Vec<(String, String)>,
     pub(super) secret: Option<Box<[u8]>>,
     pub(super) relays: BTreeMap<Family, IpAddr>,
+    pub(super) redirects: BTreeMap<Family, SocketAddr>,
     pub(super) ports: RangeInclusive<u16>,
     pub(super) quota: usize,
     pub(super) max_allocations: usize,
@@ -45,6 +46,7 @@ impl Config {
             users: Vec::new(),
             secret: None,
             relays: BTreeMap::new(),
+            redirects: BTreeMap::new(),
             ports: 49152..=65535,
             quota: 128,
             max_allocations: 8192,
@@ -93,6 +95,15 @@ impl Config {
     #[must_use]
     pub fn relay_address(mut self, ip: IpAddr) -> Self {
         self.relays.insert(ip.into(), ip);
+        self
+    }
+
+    /// Sends clients to another server instead of giving them an allocation: 300 with this ALTERNATE-SERVER
+    /// (RFC 8489 §10), to those who have proved who they are and come from its family; one of each family, the last one
+    /// counts. Default: none.
+    #[must_use]
+    pub fn redirect(mut self, server: SocketAddr) -> Self {
+        self.redirects.insert(server.ip().into(), server);
         self
     }
 

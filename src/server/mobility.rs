@@ -10,6 +10,8 @@
 //! somebody made up (400) is told from one whose allocation has ended (437). There is nothing in it to encrypt. With it
 //! alone nobody gets an allocation: the Refresh has to come from the same user (RFC 8016 §5).
 
+use base64ct::{Base64, Encoding as _};
+
 use super::Server;
 use super::allocation::Client;
 use super::auth::UserId;
@@ -26,8 +28,9 @@ const MEMORY: Duration = Duration::from_secs(30);
 /// What a ticket says: it finds an allocation, and is not to be guessed.
 pub(super) type Handle = [u8; 16];
 
-/// A MOBILITY-TICKET: a handle and its tag.
-pub(super) type Ticket = [u8; 24];
+/// A MOBILITY-TICKET: a handle and its tag in base64, since there are clients that take tickets for text and end them at
+/// the first zero.
+pub(super) type Ticket = [u8; 32];
 
 /// Whether the client of an Allocate gets a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,9 +93,12 @@ impl Server {
     fn new_ticket(&mut self) -> (Handle, Ticket) {
         let mut handle = Handle::default();
         self.rng.fill(&mut handle);
+        let mut raw = [0; 24];
+        raw[..16].copy_from_slice(&handle);
+        raw[16..].copy_from_slice(&self.ticket_seal.tag(&handle).to_be_bytes());
         let mut ticket = Ticket::default();
-        ticket[..16].copy_from_slice(&handle);
-        ticket[16..].copy_from_slice(&self.ticket_seal.tag(&handle).to_be_bytes());
+        // 24 bytes are 32 characters.
+        let _ = Base64::encode(&raw, &mut ticket);
         (handle, ticket)
     }
 
@@ -220,6 +226,8 @@ impl Server {
 
 /// The handle of a ticket that this server has made.
 fn open(seal: &Seal, ticket: &[u8]) -> Option<Handle> {
-    let (handle, tag) = ticket.split_first_chunk::<16>()?;
+    let mut raw = [0; 24];
+    let raw = Base64::decode(ticket, &mut raw).ok()?;
+    let (handle, tag) = raw.split_first_chunk::<16>()?;
     seal.fits(handle, u64::from_be_bytes(tag.try_into().ok()?)).then_some(*handle)
 }

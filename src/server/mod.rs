@@ -16,6 +16,7 @@
 mod allocate;
 mod allocation;
 mod auth;
+mod behavior;
 pub mod config;
 mod connections;
 pub mod event;
@@ -46,6 +47,7 @@ use crate::time::{Duration, Instant};
 use allocate::Openings;
 use allocation::Client;
 use auth::Gate;
+use behavior::Places;
 use connections::Connections;
 use limit::Limiter;
 use ports::Ports;
@@ -65,6 +67,7 @@ pub struct Server {
     ticket_seal: Seal,
     limiter: Limiter,
     sockets: BTreeSet<SocketId>,
+    places: Places,
     /// Where clients send to: no peer is there.
     own: BTreeSet<IpAddr>,
     allocations: Table,
@@ -93,6 +96,7 @@ impl Server {
             ticket_seal,
             limiter: Limiter::new(config.unauthenticated_rate),
             sockets: BTreeSet::new(),
+            places: Places::default(),
             own: BTreeSet::new(),
             allocations: Table::default(),
             openings: Openings::default(),
@@ -211,8 +215,8 @@ impl Server {
         while let Some(reply) = self.replies.pop_front() {
             if let Some(len) = self.write_reply(&reply, buf) {
                 self.stats.answers += 1;
-                let Client { socket, local, source } = reply.request.client;
-                return Output::Transmit(Transmit::new(socket, local, source, &buf[..len]));
+                let (socket, local, destination) = reply.path();
+                return Output::Transmit(Transmit::new(socket, local, destination, &buf[..len]));
             }
         }
         let deadlines = [self.allocations.deadline(), self.connections.deadline()];

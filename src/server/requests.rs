@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::Server;
 use super::allocation::{Client, Full, Half, NotBound};
 use super::auth::{Asker, Refusal};
+use super::behavior;
 use super::mobility::Ticket;
 use super::reply::{Answer, Reply, Request};
 use super::table::AllocationId;
@@ -36,7 +37,9 @@ const KNOWN: &[u16] = &[
 impl Server {
     /// Binding: anybody gets to know their address (RFC 8489 §12).
     pub(super) fn handle_binding(&mut self, client: Client, plain: Plain<'_>) {
-        let answer = unknown(&plain.attributes()).unwrap_or(Answer::Mapped);
+        let attributes = plain.attributes();
+        let more = if self.has_alternate(client.socket) { behavior::KNOWN } else { &[] };
+        let answer = unknown(&attributes, more).unwrap_or_else(|| self.discover(client.socket, &attributes));
         self.answer_unauthenticated(Request::of(client, plain.message()), answer);
     }
 
@@ -61,7 +64,7 @@ impl Server {
 
     /// The answer; `None` if it comes later.
     fn serve(&mut self, request: Request, asker: Asker, verified: &Verified<'_>) -> Option<Answer> {
-        if let Some(answer) = unknown(&verified.attributes()) {
+        if let Some(answer) = unknown(&verified.attributes(), &[]) {
             return Some(answer);
         }
         if request.method == Method::ALLOCATE {
@@ -185,7 +188,7 @@ impl Server {
 }
 
 /// 420, if there is something that a request must not have unless it is understood (RFC 8489 §6.3.1).
-fn unknown(attributes: &Attributes<'_>) -> Option<Answer> {
-    let kinds: Vec<_> = attributes.unknown_required(KNOWN).collect();
+fn unknown(attributes: &Attributes<'_>, more: &[u16]) -> Option<Answer> {
+    let kinds: Vec<_> = attributes.unknown_required(KNOWN).filter(|kind| !more.contains(kind)).collect();
     (!kinds.is_empty()).then_some(Answer::Unknown(kinds))
 }

@@ -2,6 +2,7 @@
 
 /// A snapshot of a server's counters. Packets and bytes are those of application data, without framing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct Stats {
     /// Allocations that exist now.
@@ -38,6 +39,7 @@ pub struct Stats {
 
 /// Datagrams that were dropped without an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct Drops {
     /// Not a message, or not one that a server takes.

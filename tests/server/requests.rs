@@ -709,3 +709,18 @@ fn closing_closes_every_relay_socket_and_answers_nobody() {
         assert!(world.drain().is_empty());
     }
 }
+
+/// RFC 8489 §10, RFC 8656 §7.2 check 11 (TURN-7.2-e): whoever proved who they are is sent on, the others are not told.
+#[test]
+fn a_server_that_redirects_answers_300_with_the_other_server_of_the_family() {
+    let other = addr("203.0.113.99:3478");
+    let mut world = World::new(config().redirect(other));
+    assert_eq!(world.challenge(client(1)).code(), 401);
+    let login = world.login(client(1));
+    let answer = world.request(client(1), &login, Method::ALLOCATE, udp);
+    assert_eq!((answer.code(), answer.attributes().alternate_server()), (300, Some(other)));
+    assert!(answer.message().verify(&login.key()).is_ok());
+    assert_eq!(world.server.stats().allocations, 0);
+    world.allocate(addr("[2001:db8:5::1]:5000"));
+    assert_eq!(world.ask(client(1), &message(Class::Request, Method::BINDING, 1, |_| {})).code(), 0);
+}

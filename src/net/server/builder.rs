@@ -59,6 +59,7 @@ pub struct Builder {
 #[derive(Debug)]
 enum Place {
     Udp(SocketAddr),
+    Alternate(SocketAddr),
     Tcp(SocketAddr),
     #[cfg(feature = "tls")]
     Tls(SocketAddr, Identity),
@@ -72,6 +73,14 @@ impl Builder {
     /// Listens here over UDP. Port 0 is any port.
     pub fn udp(mut self, addr: SocketAddr) -> Self {
         self.places.push(Place::Udp(addr));
+        self
+    }
+
+    /// Answers as RFC 5780 says, so that clients find out how their NAT behaves: listens over UDP here too, at this port
+    /// of the first UDP address of the same family, and here at the port of that one. Port 0 is any port. The address
+    /// has to be another one than that.
+    pub fn alternate(mut self, addr: SocketAddr) -> Self {
+        self.places.push(Place::Alternate(addr));
         self
     }
 
@@ -92,14 +101,15 @@ impl Builder {
     ///
     /// # Errors
     /// Why an address cannot be bound; `InvalidInput` for an unspecified one: answers must come from the address
-    /// that was asked, so name each.
+    /// that was asked, so name each; and for an [`alternate`](Self::alternate) without a UDP address of its family, or
+    /// that has the same address or the same port.
     #[expect(clippy::unused_async, reason = "it needs the runtime, and may come to wait for the system")]
     pub async fn bind(self) -> io::Result<Server> {
         let mut driver = Driver::new(server::Server::new(self.config, clock::now()));
         let mut listening: Vec<Listening> = Vec::new();
         for place in self.places {
             let addr = match place {
-                Place::Udp(addr) | Place::Tcp(addr) => addr,
+                Place::Udp(addr) | Place::Alternate(addr) | Place::Tcp(addr) => addr,
                 #[cfg(feature = "tls")]
                 Place::Tls(addr, _) => addr,
             };
@@ -107,8 +117,18 @@ impl Builder {
                 let problem = format!("{addr} is every address: name those to listen on");
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
             }
+            if let Place::Alternate(addr) = place {
+                let same =
+                    |it: &&Listening| it.protocol == Protocol::Udp && it.addr.is_ipv4() == addr.is_ipv4();
+                let primary = listening.iter().find(same).map(|it| it.addr);
+                let added = driver.alternate(primary, addr)?;
+                listening.extend(added.map(|addr| Listening { protocol: Protocol::Udp, addr }));
+                continue;
+            }
             listening.push(match place {
-                Place::Udp(addr) => Listening { protocol: Protocol::Udp, addr: driver.udp(addr)? },
+                Place::Udp(addr) | Place::Alternate(addr) => {
+                    Listening { protocol: Protocol::Udp, addr: driver.udp(addr)? }
+                }
                 Place::Tcp(mut addr) => {
                     if addr.port() == 0 {
                         let same = listening
@@ -139,6 +159,27 @@ impl Driver {
         let (id, local) = self.sockets.bind(addr)?;
         self.machine.add_socket(id, local);
         Ok(local)
+    }
+
+    /// The three sockets that make four with the primary one.
+    fn alternate(&mut self, primary: Option<SocketAddr>, addr: SocketAddr) -> io::Result<[SocketAddr; 3]> {
+        let invalid = |problem: &str| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("alternate address {addr}: {problem}"))
+        };
+        let primary =
+            primary.ok_or_else(|| invalid("there is no UDP address of its family to be the first"))?;
+        if primary.ip() == addr.ip() {
+            return Err(invalid("it is the address that there is already"));
+        }
+        if primary.port() == addr.port() {
+            return Err(invalid("the port has to be another one"));
+        }
+        let first = self.sockets.id_of(primary).ok_or_else(|| invalid("the first one is gone"))?;
+        let second = self.sockets.bind(SocketAddr::new(primary.ip(), addr.port()))?;
+        let third = self.sockets.bind(SocketAddr::new(addr.ip(), primary.port()))?;
+        let fourth = self.sockets.bind(SocketAddr::new(addr.ip(), second.1.port()))?;
+        self.machine.add_behavior_sockets([[(first, primary), second], [third, fourth]]);
+        Ok([second, third, fourth].map(|(_, local)| local))
     }
 
     fn listen(&mut self, addr: SocketAddr, welcome: Welcome) -> io::Result<SocketAddr> {

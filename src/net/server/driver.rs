@@ -29,6 +29,9 @@ const ACCEPTS: usize = 16;
 /// How long no connection is accepted after the system could not give one, for lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How old the time of day may be that the machine goes by: somebody may have set the clock.
+const UNIX_TIME_AGE: Duration = Duration::from_secs(10);
+
 /// Whoever asks for the counters.
 pub(super) type Question = oneshot::Sender<ServerStats>;
 
@@ -36,6 +39,8 @@ pub(super) struct Driver {
     pub(super) machine: server::Server,
     pub(super) sockets: Sockets,
     wake: Option<Wake>,
+    /// When the machine was told the time of day.
+    told_time: Option<Instant>,
     scratch: Box<[u8]>,
 }
 
@@ -47,7 +52,13 @@ enum Happening {
 
 impl Driver {
     pub(super) fn new(machine: server::Server) -> Self {
-        Self { machine, sockets: Sockets::default(), wake: None, scratch: vec![0; READ].into() }
+        Self {
+            machine,
+            sockets: Sockets::default(),
+            wake: None,
+            told_time: None,
+            scratch: vec![0; READ].into(),
+        }
     }
 
     pub(super) async fn run(mut self, mut questions: mpsc::Receiver<Question>) -> ServerStats {
@@ -65,6 +76,7 @@ impl Driver {
                     }
                 } => happening,
             };
+            self.tell_time(clock::now());
             match happening {
                 Happening::Due => {
                     let _ = self.machine.handle_input(clock::now(), Input::Timeout);
@@ -80,6 +92,13 @@ impl Driver {
                 }
             }
             self.flush();
+        }
+    }
+
+    fn tell_time(&mut self, now: Instant) {
+        if self.told_time.is_none_or(|at| now.saturating_duration_since(at) >= UNIX_TIME_AGE) {
+            self.machine.set_unix_time(now, clock::unix());
+            self.told_time = Some(now);
         }
     }
 

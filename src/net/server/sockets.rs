@@ -78,6 +78,11 @@ impl Sockets {
         Ok((id, local))
     }
 
+    /// The UDP socket at this address.
+    pub(super) fn id_of(&self, local: SocketAddr) -> Option<SocketId> {
+        self.ports.iter().find(|(_, port)| port.socket.local() == local).map(|(id, _)| *id)
+    }
+
     pub(super) fn listen(&mut self, addr: SocketAddr, welcome: Welcome) -> io::Result<SocketAddr> {
         let socket = listener(addr)
             .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {addr}: {error}")))?;
