@@ -66,6 +66,18 @@ async fn a_handshake_that_fails_or_never_ends_holds_nobody_up() {
     relays(connect(&connector, addr).await).await;
 }
 
+/// RFC 8446 §6.1: without it a client cannot tell the end from somebody who cut the connection.
+#[tokio::test]
+async fn a_server_that_ends_closes_tls_in_words() {
+    let (server, addr, connector) = over_tls(relaying()).await;
+    let mut io = connect(&connector, addr).await;
+    io.write_all(b"\0\x01\0\0\x21\x12\xA4\x42twelve bytes").await.unwrap();
+    let len = within("the answer", io.read(&mut [0; 100])).await.unwrap();
+    assert_eq!(len, 32);
+    within("the end", server.shutdown()).await;
+    assert_eq!(within("the end", io.read(&mut [0; 100])).await.unwrap(), 0);
+}
+
 #[test]
 fn what_is_no_certificate_and_key_is_refused() {
     let made = rcgen::generate_simple_self_signed(["turn.example".to_owned()]).unwrap();

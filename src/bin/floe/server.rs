@@ -25,6 +25,8 @@ Example:
   floe server --listen 203.0.113.1:3478 --user ann:secret \
       --tls-listen 203.0.113.1:5349 --tls-cert chain.pem --tls-key key.pem
 
+Each connection and each relayed address takes a file descriptor (ulimit -n).
+
 It prints where it listens, a line each. Its counters come as one JSON object a line, on SIGUSR1, every
 --stats-interval seconds and at the end. It runs until it is interrupted. Exit status: 0 after that, 1 if an address cannot be bound, 2 for a usage error")]
 pub(crate) struct Args {

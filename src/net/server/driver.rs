@@ -116,8 +116,10 @@ impl Driver {
             self.serve(id);
         }
         self.flush();
+        let stats = self.stats();
+        self.sockets.shut_down();
         tracing::debug!("server ended");
-        self.stats()
+        stats
     }
 
     fn open(&mut self, open: Open) {

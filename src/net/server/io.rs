@@ -56,6 +56,11 @@ impl Io {
         ready!(self.poll_bytes(cx))?.poll_flush(cx)
     }
 
+    /// Says that nothing more comes: with TLS in words, too.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_bytes(cx))?.poll_shutdown(cx)
+    }
+
     /// The stream, once the handshake is done.
     fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Pin<&mut dyn Bytes>>> {
         #[cfg(not(feature = "tls"))]

@@ -108,10 +108,17 @@ impl Sockets {
         id
     }
 
+    /// Says on every connection that nothing more comes.
+    pub(super) fn shut_down(&mut self) {
+        #[expect(clippy::iter_over_hash_type, reason = "their order says nothing")]
+        for (_, mut stream) in std::mem::take(&mut self.streams) {
+            stream.shut_down();
+        }
+    }
+
     pub(super) fn close(&mut self, id: SocketId) {
         if let Some(mut stream) = self.streams.remove(&id) {
-            // What was answered before the end is sent if there is room; nobody waits for it.
-            let _ = stream.flush();
+            stream.shut_down();
         }
         self.ports.remove(&id);
     }

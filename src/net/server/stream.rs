@@ -110,6 +110,13 @@ impl Stream {
         }
     }
 
+    /// Sends what there is room for, and says that nothing more comes. Nobody waits for it.
+    pub(super) fn shut_down(&mut self) {
+        if self.flush().is_ok() {
+            let _ = self.io.poll_shutdown(&mut Context::from_waker(&self.waker));
+        }
+    }
+
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.queue.len() {
             self.sent += ready!(self.io.poll_write(cx, &self.queue[self.sent..]))?;
