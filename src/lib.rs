@@ -62,7 +62,8 @@
 //! - `tokio` (default): `floe::net`, real sockets and a real clock.
 //! - `tls`: TLS to TURN servers.
 //! - `sim`: `floe::sim`, the simulator.
-//! - `serde`: `Serialize` and `Deserialize` for signals and what is in them.
+//! - `tls`: TLS of `floe::net::Server`.
+//! - `serde`: `Serialize` and `Deserialize` for signals and what is in them, `Serialize` for the counters of servers.
 //! - `cli`: the `floe` command.
 //!
 //! Without default features the crate is the core alone; it builds for `wasm32-unknown-unknown`.

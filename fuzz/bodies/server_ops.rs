@@ -55,6 +55,11 @@ fn client(number: u8) -> SocketAddr {
     }
 }
 
+/// Whether a client comes over TCP.
+fn is_connected(client: SocketAddr) -> bool {
+    matches!(client.ip(), IpAddr::V4(ip) if ip.octets()[3] >= 5)
+}
+
 /// Some of them are addresses that a server must not relay to.
 fn peer(number: u8) -> SocketAddr {
     let number = number % 16;
@@ -73,7 +78,8 @@ fn peer(number: u8) -> SocketAddr {
 struct Client {
     nonce: String,
     sha256: bool,
-    relayed: Option<SocketAddr>,
+    /// One of each family at most.
+    relayed: Vec<SocketAddr>,
     token: u64,
     /// Until when peers may reach it, and be reached, and which have a channel until when.
     permitted: BTreeMap<IpAddr, Instant>,
@@ -91,9 +97,11 @@ impl Client {
         match request.method() {
             Method::ALLOCATE => {
                 let answered = answer.plain().attributes();
-                let relayed = answered.relayed_addresses().next().flatten();
-                assert!(relayed.is_some(), "an allocation without an address");
-                self.relayed = relayed;
+                self.relayed = answered.relayed_addresses().flatten().collect();
+                let mut families: Vec<_> = self.relayed.iter().map(SocketAddr::is_ipv4).collect();
+                families.dedup();
+                assert!(!families.is_empty(), "an allocation without an address");
+                assert_eq!(families.len(), self.relayed.len(), "two addresses of one family");
                 self.token = answered.reservation_token().unwrap_or(self.token);
             }
             Method::CREATE_PERMISSION => attributes.peer_addresses().flatten().for_each(permit),
@@ -119,6 +127,8 @@ struct Session {
     clients: BTreeMap<SocketAddr, Client>,
     /// Sockets that the server opened and has not closed.
     open: BTreeMap<u32, SocketAddr>,
+    /// Connections of clients.
+    connections: BTreeMap<SocketAddr, SocketId>,
     next_socket: u32,
     /// Bytes that came from an address, and that went there: until it has authenticated itself.
     received: BTreeMap<SocketAddr, usize>,
@@ -151,6 +161,9 @@ pub fn server_ops(data: &[u8]) {
     if flags & 8 != 0 {
         config = config.unauthenticated_rate(1);
     }
+    if flags & 16 != 0 {
+        config = config.max_connections(2).idle_timeout(Duration::from_secs(5));
+    }
     for v6 in [false, true] {
         config = config.relay_address(listener(v6).ip());
     }
@@ -163,6 +176,7 @@ pub fn server_ops(data: &[u8]) {
         now,
         clients: BTreeMap::new(),
         open: BTreeMap::new(),
+        connections: BTreeMap::new(),
         next_socket: 10,
         received: BTreeMap::new(),
         sent: BTreeMap::new(),
@@ -201,7 +215,7 @@ impl Session {
                     writer.fingerprint();
                 }
                 let raw = writer.finish().expect("room for it").to_vec();
-                self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+                self.tell(from, &raw);
             }
         }
     }
@@ -224,7 +238,7 @@ impl Session {
     /// Two clients meet at their relayed addresses (RFC 8656 §3): what one sends comes to the other's socket.
     fn meet(&mut self, program: &mut Program<'_>) {
         let (from, to) = (client(program.byte()), client(program.byte()));
-        let relayed = |session: &Self, client| session.clients.get(&client)?.relayed;
+        let relayed = |session: &Self, client| session.clients.get(&client)?.relayed.first().copied();
         let (Some(own), Some(peer)) = (relayed(self, from), relayed(self, to)) else { return };
         for (client, peer) in [(from, peer), (to, own)] {
             let mut buf = [0; 600];
@@ -303,7 +317,7 @@ impl Session {
         writer.fingerprint();
         let Ok(raw) = writer.finish() else { return };
         let raw = raw.to_vec();
-        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+        self.tell(from, &raw);
     }
 
     fn credentials(&self, writer: &mut Writer<'_>, from: SocketAddr, how: u8) {
@@ -346,7 +360,7 @@ impl Session {
             writer.put(attr::DATA, payload);
         }
         let raw = writer.finish().expect("room for it").to_vec();
-        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+        self.tell(from, &raw);
     }
 
     fn channel_data(&mut self, program: &mut Program<'_>) {
@@ -354,7 +368,7 @@ impl Session {
         let mut raw = (0x4000 + u16::from(number & 3)).to_be_bytes().to_vec();
         raw.extend((u16::from(length) + u16::from(number >> 7)).to_be_bytes());
         raw.resize(4 + usize::from(length), number);
-        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+        self.tell(from, &raw);
     }
 
     /// Data of a peer to a relayed transport address.
@@ -367,8 +381,38 @@ impl Session {
 
     fn junk(&mut self, program: &mut Program<'_>) {
         let (from, length) = (client(program.byte()), usize::from(program.byte()));
+        if length & 7 == 5 {
+            return self.disconnect(from);
+        }
         let raw: Vec<u8> = program.0.by_ref().take(length).copied().collect();
-        self.deliver(CLIENT_SOCKET, listener(from.is_ipv6()), from, &raw);
+        self.tell(from, &raw);
+    }
+
+    /// A message of a client, over UDP or over its connection, which is opened for it.
+    fn tell(&mut self, from: SocketAddr, raw: &[u8]) {
+        let local = listener(from.is_ipv6());
+        if is_connected(from) && !self.connections.contains_key(&from) {
+            self.next_socket += 1;
+            let socket = SocketId(self.next_socket);
+            self.connections.insert(from, socket);
+            let _ = self.server.handle_input(self.now, Input::Accepted { socket, local, source: from });
+            self.drain(None);
+        }
+        if let Some(socket) = self.socket_of(from) {
+            self.deliver(socket, local, from, raw);
+        }
+    }
+
+    /// What a client sends over, if it is there.
+    fn socket_of(&self, client: SocketAddr) -> Option<SocketId> {
+        if is_connected(client) { self.connections.get(&client).copied() } else { Some(CLIENT_SOCKET) }
+    }
+
+    fn disconnect(&mut self, client: SocketAddr) {
+        if let Some(socket) = self.connections.remove(&client) {
+            let _ = self.server.handle_input(self.now, Input::Closed { socket });
+            self.drain(None);
+        }
     }
 
     fn deliver(&mut self, socket: SocketId, local: SocketAddr, source: SocketAddr, raw: &[u8]) {
@@ -376,12 +420,12 @@ impl Session {
         let datagram = Datagram { socket, local: local.ip(), source, ecn: None, payload: raw };
         if let Received::Forward(forward) = self.server.handle_input(self.now, Input::Datagram(datagram)) {
             assert!(forward.payload.len() <= raw.len(), "data that was not received");
-            if socket == CLIENT_SOCKET {
-                self.relayed.0 += 1;
-                self.to_peer(source, &forward);
-            } else {
+            if self.open.contains_key(&socket.0) {
                 self.relayed.1 += 1;
                 self.to_client(local, source, &forward);
+            } else {
+                self.relayed.0 += 1;
+                self.to_peer(source, &forward);
             }
         }
         self.drain(Some((source, raw)));
@@ -392,7 +436,9 @@ impl Session {
         let destination = forward.destination;
         assert!(self.trusted.contains(&source), "{source} has never authenticated itself");
         let client = &self.clients[&source];
-        assert_eq!(self.open.get(&forward.socket.0).copied(), client.relayed, "through a socket of its own");
+        let through = self.open.get(&forward.socket.0).expect("a socket that is open");
+        assert!(client.relayed.contains(through), "through a socket of its own");
+        assert_eq!(through.is_ipv4(), destination.is_ipv4(), "a peer of the other family");
         let ip = destination.ip();
         assert!(!ip.is_loopback() && !ip.is_multicast(), "relayed to {destination}");
         let is_own = [listener(false).ip(), listener(true).ip()].contains(&ip);
@@ -406,9 +452,9 @@ impl Session {
 
     /// Data goes from a permitted peer to the client that the relayed address belongs to, and says who sent it.
     fn to_client(&self, relayed: SocketAddr, source: SocketAddr, forward: &Forward<'_>) {
-        assert_eq!(forward.socket, CLIENT_SOCKET);
+        assert_eq!(Some(forward.socket), self.socket_of(forward.destination));
         let client = self.clients.get(&forward.destination).expect("a client");
-        assert_eq!(client.relayed, Some(relayed), "not the address of {}", forward.destination);
+        assert!(client.relayed.contains(&relayed), "not the address of {}", forward.destination);
         let permitted = client.permitted.get(&source.ip()).is_some_and(|end| *end > self.now);
         assert!(permitted, "{source} is not permitted");
         match forward.framing {
@@ -429,29 +475,37 @@ impl Session {
             match self.server.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
                     let (to, raw) = (transmit.destination, transmit.payload.to_vec());
-                    assert_eq!(transmit.socket, CLIENT_SOCKET, "only answers are transmitted");
+                    assert_eq!(Some(transmit.socket), self.socket_of(to), "only answers are transmitted");
                     self.note_answer(to, &raw, asked);
                 }
                 Output::Open(open) => self.open(open.request, open.local),
                 Output::Close(socket) => {
+                    let before = self.connections.len();
+                    self.connections.retain(|_, open| *open != socket);
+                    if self.connections.len() < before {
+                        continue;
+                    }
                     let local = self.open.remove(&socket.0).expect("closes a socket that is open");
-                    for client in self.clients.values_mut().filter(|client| client.relayed == Some(local)) {
-                        client.relayed = None;
-                        client.permitted.clear();
-                        client.channels.clear();
+                    let v4 = local.is_ipv4();
+                    for client in self.clients.values_mut().filter(|client| client.relayed.contains(&local)) {
+                        client.relayed.retain(|relayed| *relayed != local);
+                        client.permitted.retain(|peer, _| peer.is_ipv4() != v4);
+                        client.channels.retain(|_, (peer, _)| peer.is_ipv4() != v4);
                     }
                 }
                 Output::Wait(_) => break,
                 _ => {}
             }
         }
-        assert!(self.open.len() <= MAX_ALLOCATIONS, "{} relay sockets", self.open.len());
         let stats = self.server.stats();
-        assert_eq!(
-            stats.allocations,
-            self.open.len(),
-            "allocations without a socket, or the other way round"
+        assert!(stats.allocations <= MAX_ALLOCATIONS, "{} allocations", stats.allocations);
+        let sockets = self.open.len();
+        assert!(
+            (stats.allocations..=2 * stats.allocations).contains(&sockets),
+            "{} allocations with {sockets} sockets",
+            stats.allocations
         );
+        assert_eq!(stats.connections, self.connections.len(), "connections that are not open");
         assert_eq!((stats.packets_to_peers, stats.packets_to_clients), self.relayed);
     }
 

@@ -1,14 +1,22 @@
-//! The one place of floe that reads a clock: tokio's, so that a paused runtime pauses floe too.
+//! The one place of floe that reads a clock: tokio's, so that a paused runtime pauses floe too; and the time of day for
+//! what ends by it.
 
 use std::pin::Pin;
 
 use tokio::time::Sleep;
 
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// The present.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
+}
+
+/// The time of day, as Unix time. It may jump when somebody sets the clock.
+pub(super) fn unix() -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// One timer of a task. It is set anew only when its instant changes, which for most datagrams it does not.

@@ -1,12 +1,13 @@
-//! One allocation: a client, a relay socket, and whom data may come from (RFC 8656 §3.2, §9, §12).
+//! One allocation: a client, a relay socket or two, and whom data may come from (RFC 8656 §3.2, §9, §12).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::auth::UserId;
+use super::mobility::Mobility;
 use super::reply::Granted;
 use crate::io::{Datagram, SocketId};
-use crate::stun::TransactionId;
+use crate::stun::{Family, TransactionId};
 use crate::time::{Duration, Instant};
 
 /// How long a permission lasts (RFC 8656 §9).
@@ -18,7 +19,7 @@ pub(super) const MAX_PERMISSIONS: usize = 256;
 /// Channels that one allocation may have; beyond that 508 is answered.
 pub(super) const MAX_CHANNELS: usize = 256;
 
-/// The client's side of the 5-tuple (RFC 8656 §3.2): the transport is UDP, and the socket stands for its port.
+/// The 5-tuple (RFC 8656 §3.2): the socket stands for the transport and for the server's port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Client {
     pub(super) socket: SocketId,
@@ -46,14 +47,30 @@ struct Channel {
     expires: Instant,
 }
 
-/// An allocation with its relay socket.
+/// The relayed transport address of one family. Each has a life of its own (RFC 8656 §8.1).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Half {
+    pub(super) relay: SocketId,
+    pub(super) relayed: SocketAddr,
+    pub(super) expires: Instant,
+}
+
+impl Half {
+    pub(super) fn family(&self) -> Family {
+        self.relayed.ip().into()
+    }
+}
+
+/// An allocation with its relay sockets.
 #[derive(Debug)]
 pub(super) struct Allocation {
     pub(super) user: UserId,
     pub(super) origin: Origin,
-    pub(super) relay: SocketId,
-    pub(super) relayed: SocketAddr,
-    pub(super) expires: Instant,
+    /// Where data of peers goes; `None` after the client's connection has gone, until it comes back with its ticket.
+    pub(super) client: Option<Client>,
+    pub(super) mobility: Option<Mobility>,
+    /// One of each family, at least one.
+    pub(super) halves: Vec<Half>,
     /// Of its Data indications: nobody answers them, so one serves them all.
     pub(super) indication: TransactionId,
     /// When each permission ends.
@@ -79,21 +96,40 @@ impl Allocation {
     pub(super) fn new(
         user: UserId,
         origin: Origin,
-        relay: SocketId,
-        relayed: SocketAddr,
+        client: Client,
+        halves: Vec<Half>,
         indication: TransactionId,
     ) -> Self {
         Self {
             user,
             origin,
-            relay,
-            relayed,
-            expires: origin.at + origin.granted.lifetime,
+            client: Some(client),
+            mobility: None,
+            halves,
             indication,
             permissions: BTreeMap::new(),
             channels: BTreeMap::new(),
             numbers: BTreeMap::new(),
         }
+    }
+
+    /// The relayed transport address of this family.
+    pub(super) fn half(&self, family: Family) -> Option<&Half> {
+        self.halves.iter().find(|half| half.family() == family)
+    }
+
+    /// The relayed transport addresses.
+    pub(super) fn relayed(&self) -> Vec<SocketAddr> {
+        self.halves.iter().map(|half| half.relayed).collect()
+    }
+
+    /// Takes out one family with its permissions and channels; the others stay (RFC 8656 §8.1).
+    pub(super) fn take_half(&mut self, family: Family) -> Option<Half> {
+        let at = self.halves.iter().position(|half| half.family() == family)?;
+        self.permissions.retain(|peer, _| Family::from(*peer) != family);
+        self.channels.retain(|_, channel| Family::from(channel.peer.ip()) != family);
+        self.numbers.retain(|peer, _| Family::from(peer.ip()) != family);
+        Some(self.halves.remove(at))
     }
 
     /// Whether data of this peer may pass. Data never prolongs a permission (RFC 8656 §9).

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::config::Config;
 use crate::stun::attributes::PasswordAlgorithms;
-use crate::stun::auth::{Integrity, PasswordAlgorithm, Seal, userhash};
+use crate::stun::auth::{Integrity, PasswordAlgorithm, Seal, timed_password, userhash};
 use crate::stun::nonce::SecurityFeatures;
 use crate::stun::wire::attr;
 use crate::stun::{Attributes, Key, Message, Verified, code};
@@ -14,18 +14,18 @@ use crate::time::{Duration, Instant};
 
 /// What the server offers, the preferred one first.
 pub(super) const ALGORITHMS: [PasswordAlgorithm; 2] = [PasswordAlgorithm::Sha256, PasswordAlgorithm::Md5];
-/// What every nonce announces: a client that finds less in the message knows that somebody took it out.
-const FEATURES: SecurityFeatures = SecurityFeatures { password_algorithms: true, username_anonymity: true };
-
-/// A user, by its place in the configuration.
+/// A user: one of the configuration by its place there, or one with a password for a time by the tag of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct UserId(usize);
+pub(super) enum UserId {
+    Configured(usize),
+    Timed(u64),
+}
 
 /// Who asked, and how: the answer is protected the same way (RFC 8489 §9.2.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Asker {
     pub(super) user: UserId,
-    pub(super) algorithm: PasswordAlgorithm,
+    pub(super) key: Key,
     pub(super) integrity: Integrity,
 }
 
@@ -52,6 +52,12 @@ pub(super) struct Gate {
     keys: Vec<Keys>,
     by_name: BTreeMap<Box<[u8]>, UserId>,
     by_hash: BTreeMap<[u8; 32], UserId>,
+    /// Of passwords for a time.
+    secret: Option<Box<[u8]>>,
+    /// Unix time at an instant; moves on with the clock of the instants.
+    unix: Option<(Instant, Duration)>,
+    /// What every nonce announces: a client that finds less in the message knows that somebody took it out.
+    features: SecurityFeatures,
     seal: Seal,
     epoch: Instant,
     nonce_lifetime: Duration,
@@ -64,12 +70,19 @@ impl Gate {
             keys: Vec::new(),
             by_name: BTreeMap::new(),
             by_hash: BTreeMap::new(),
+            secret: config.secret.clone(),
+            unix: None,
+            // The hash of a name that is not kept says nothing.
+            features: SecurityFeatures {
+                password_algorithms: true,
+                username_anonymity: config.secret.is_none(),
+            },
             seal: Seal::new(secret),
             epoch,
             nonce_lifetime: config.nonce_lifetime,
         };
         for (name, password) in &config.users {
-            let id = UserId(gate.keys.len());
+            let id = UserId::Configured(gate.keys.len());
             let key = |algorithm| Key::long_term(algorithm, name, &gate.realm, password);
             let keys =
                 Keys { by_md5: key(PasswordAlgorithm::Md5), by_sha256: key(PasswordAlgorithm::Sha256) };
@@ -82,19 +95,16 @@ impl Gate {
 
     /// Whether anybody may come in.
     pub(super) fn has_users(&self) -> bool {
-        !self.keys.is_empty()
+        !self.keys.is_empty() || self.secret.is_some()
+    }
+
+    /// What the time of day is, for passwords that end.
+    pub(super) fn set_unix_time(&mut self, now: Instant, unix: Duration) {
+        self.unix = Some((now, unix));
     }
 
     pub(super) fn realm(&self) -> &str {
         &self.realm
-    }
-
-    pub(super) fn key(&self, asker: Asker) -> &Key {
-        let keys = &self.keys[asker.user.0];
-        match asker.algorithm {
-            PasswordAlgorithm::Md5 => &keys.by_md5,
-            PasswordAlgorithm::Sha256 => &keys.by_sha256,
-        }
     }
 
     /// Checks a request in the order of RFC 8489 §9.2.4.
@@ -113,34 +123,72 @@ impl Gate {
         let nonce = claims.nonce().filter(|_| named && claims.has(attr::REALM));
         let nonce = nonce.ok_or(Refusal::BadRequest)?;
         let algorithm = chosen_algorithm(&claims, &nonce)?;
-        let user = self.user(&message, &claims).ok_or(UNAUTHENTICATED)?;
-        let asker = Asker { user, algorithm, integrity: Integrity::Sha1 };
-        let verified = message.verify(self.key(asker)).map_err(|_| UNAUTHENTICATED)?;
+        let (user, key) = self.user(now, &message, &claims, algorithm).ok_or(UNAUTHENTICATED)?;
+        let verified = message.verify(&key).map_err(|_| UNAUTHENTICATED)?;
         if !self.is_fresh(now, source, &nonce) {
             return Err(Refusal::Challenge(code::STALE_NONCE));
         }
-        Ok((verified, Asker { integrity: verified.by(), ..asker }))
+        Ok((verified, Asker { user, key, integrity: verified.by() }))
     }
 
-    fn user(&self, message: &Message<'_>, claims: &Attributes<'_>) -> Option<UserId> {
-        match claims.userhash() {
-            Some(hash) => self.by_hash.get(&hash).copied(),
-            None => self.by_name.get(message.username()?).copied(),
+    fn user(
+        &self,
+        now: Instant,
+        message: &Message<'_>,
+        claims: &Attributes<'_>,
+        algorithm: PasswordAlgorithm,
+    ) -> Option<(UserId, Key)> {
+        let user = match claims.userhash() {
+            Some(hash) => self.by_hash.get(&hash),
+            None => self.by_name.get(message.username()?),
+        };
+        let Some(user) = user else { return self.timed(now, message.username()?, algorithm) };
+        let UserId::Configured(at) = *user else { return None };
+        let keys = self.keys.get(at)?;
+        let key = match algorithm {
+            PasswordAlgorithm::Md5 => &keys.by_md5,
+            PasswordAlgorithm::Sha256 => &keys.by_sha256,
+        };
+        Some((*user, key.clone()))
+    }
+
+    /// A user with a password for a time: the name is the Unix time of its end and, behind a colon, whatever tells
+    /// users apart. `None` after that time.
+    fn timed(&self, now: Instant, username: &[u8], algorithm: PasswordAlgorithm) -> Option<(UserId, Key)> {
+        let (secret, (at, unix)) = (self.secret.as_ref()?, self.unix?);
+        let username = str::from_utf8(username).ok()?;
+        let (end, name) = username.split_once(':').unwrap_or((username, ""));
+        let end = end.bytes().all(|digit| digit.is_ascii_digit()).then(|| end.parse().ok())??;
+        if unix.saturating_add(now.saturating_duration_since(at)) >= Duration::from_secs(end) {
+            return None;
         }
+        let password = timed_password(secret, username);
+        let key = Key::long_term(algorithm, username, &self.realm, &password);
+        Some((UserId::Timed(self.seal.tag(&[b"user:", name.as_bytes()].concat())), key))
     }
 
     /// A nonce for this client: the cookie, seconds since the start, and their tag.
     pub(super) fn nonce(&self, now: Instant, source: SocketAddr) -> String {
         let seconds = now.saturating_duration_since(self.epoch).as_secs();
         let tag = self.seal.tag(&sealed(seconds, source));
-        format!("{FEATURES}{seconds:08x}{tag:016x}")
+        format!("{}{seconds:08x}{tag:016x}", self.features)
     }
 
     /// Whether this nonce was given to this client, and not too long ago.
     fn is_fresh(&self, now: Instant, source: SocketAddr, nonce: &str) -> bool {
-        let Some((seconds, tag)) = parse_nonce(nonce) else { return false };
+        let Some((seconds, tag)) = self.parse_nonce(nonce) else { return false };
         let age = now.saturating_duration_since(self.epoch).checked_sub(Duration::from_secs(seconds));
         self.seal.fits(&sealed(seconds, source), tag) && age.is_some_and(|age| age < self.nonce_lifetime)
+    }
+
+    fn parse_nonce(&self, nonce: &str) -> Option<(u64, u64)> {
+        let own = nonce.strip_prefix(&self.features.to_string())?;
+        let (seconds, tag) = own.split_at_checked(own.len().checked_sub(16)?)?;
+        let is_hex = |text: &str| text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        if seconds.len() < 8 || !is_hex(own) {
+            return None;
+        }
+        Some((u64::from_str_radix(seconds, 16).ok()?, u64::from_str_radix(tag, 16).ok()?))
     }
 }
 
@@ -153,16 +201,6 @@ fn chosen_algorithm(claims: &Attributes<'_>, nonce: &str) -> Result<PasswordAlgo
     }
     let offered = claims.password_algorithms() == Some(PasswordAlgorithms::offer(&ALGORITHMS));
     claims.password_algorithm().filter(|_| offered).ok_or(Refusal::BadRequest)
-}
-
-fn parse_nonce(nonce: &str) -> Option<(u64, u64)> {
-    let own = nonce.strip_prefix(&FEATURES.to_string())?;
-    let (seconds, tag) = own.split_at_checked(own.len().checked_sub(16)?)?;
-    let is_hex = |text: &str| text.bytes().all(|digit| digit.is_ascii_hexdigit());
-    if seconds.len() < 8 || !is_hex(own) {
-        return None;
-    }
-    Some((u64::from_str_radix(seconds, 16).ok()?, u64::from_str_radix(tag, 16).ok()?))
 }
 
 /// What the tag of a nonce covers: a nonce is good for one source address and port (RFC 8489 §9.2.4).

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::peers::PeerRules;
@@ -20,13 +20,19 @@ pub struct Config {
     pub(super) seed: [u8; 32],
     pub(super) realm: String,
     pub(super) users: Vec<(String, String)>,
+    pub(super) secret: Option<Box<[u8]>>,
     pub(super) relays: BTreeMap<Family, IpAddr>,
+    pub(super) redirects: BTreeMap<Family, SocketAddr>,
     pub(super) ports: RangeInclusive<u16>,
     pub(super) quota: usize,
     pub(super) max_allocations: usize,
     pub(super) max_lifetime: Duration,
     pub(super) nonce_lifetime: Duration,
     pub(super) unauthenticated_rate: u32,
+    pub(super) mobility: bool,
+    pub(super) max_connections: usize,
+    pub(super) max_connections_per_source: usize,
+    pub(super) idle_timeout: Duration,
     pub(super) peers: PeerRules,
 }
 
@@ -38,13 +44,19 @@ impl Config {
             seed,
             realm: "floe".to_owned(),
             users: Vec::new(),
+            secret: None,
             relays: BTreeMap::new(),
+            redirects: BTreeMap::new(),
             ports: 49152..=65535,
             quota: 128,
             max_allocations: 8192,
             max_lifetime: Duration::from_secs(3600),
             nonce_lifetime: MAX_NONCE_LIFETIME,
             unauthenticated_rate: 500,
+            mobility: true,
+            max_connections: 4096,
+            max_connections_per_source: 256,
+            idle_timeout: Duration::from_secs(60),
             peers: PeerRules::default(),
         }
     }
@@ -65,11 +77,33 @@ impl Config {
         self
     }
 
+    /// Lets users in whose password a web service has made of this secret, for a time: the username is the Unix time of
+    /// its end, alone or with a colon and a name behind it, and the password is
+    /// [`timed_password`](crate::stun::auth::timed_password) of that. After its end, 401 is answered. The name is the
+    /// user whom [`quota`](Self::quota) counts for. The server has to know the time of day:
+    /// [`Server::set_unix_time`](super::Server::set_unix_time). Default: none.
+    ///
+    /// USERHASH is not offered then: the server does not know these names before they come.
+    #[must_use]
+    pub fn rest_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secret = Some(secret.as_ref().into());
+        self
+    }
+
     /// The address that relay sockets are bound to: one of each family, the last one counts. Default: none, then
     /// every Allocate is refused with 440.
     #[must_use]
     pub fn relay_address(mut self, ip: IpAddr) -> Self {
         self.relays.insert(ip.into(), ip);
+        self
+    }
+
+    /// Sends clients to another server instead of giving them an allocation: 300 with this ALTERNATE-SERVER
+    /// (RFC 8489 §10), to those who have proved who they are and come from its family; one of each family, the last one
+    /// counts. Default: none.
+    #[must_use]
+    pub fn redirect(mut self, server: SocketAddr) -> Self {
+        self.redirects.insert(server.ip().into(), server);
         self
     }
 
@@ -114,6 +148,38 @@ impl Config {
     #[must_use]
     pub fn unauthenticated_rate(mut self, answers_per_second: u32) -> Self {
         self.unauthenticated_rate = answers_per_second;
+        self
+    }
+
+    /// Refuses to let clients move with their allocations (RFC 8016): who asks for a ticket gets 405. By default they
+    /// may, since a ticket is good only together with the credentials of the user who got it. Without, an allocation
+    /// always ends with its connection; a client that has a ticket has until the end of the allocation to come back.
+    #[must_use]
+    pub fn without_mobility(mut self) -> Self {
+        self.mobility = false;
+        self
+    }
+
+    /// Connections (TCP and TLS) at a time, beyond which new ones are closed at once; default 4096.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = connections;
+        self
+    }
+
+    /// Connections at a time from one source address (IPv6: one /64); default 256: a source may be the NAT of many
+    /// clients.
+    #[must_use]
+    pub fn max_connections_per_source(mut self, connections: usize) -> Self {
+        self.max_connections_per_source = connections;
+        self
+    }
+
+    /// How long a connection stays open without an allocation and without a whole message; default 60 s. The first
+    /// message has to come within 15 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
         self
     }
 

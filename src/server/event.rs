@@ -15,8 +15,24 @@ pub struct OpenId(pub u64);
 pub enum Input<'a> {
     /// The time of the last [`Output::Wait`] has come. Early or late does no harm.
     Timeout,
-    /// A datagram arrived, on a socket of the clients or on a relay socket.
+    /// A datagram arrived, on a socket of the clients or on a relay socket; or a message on a connection.
     Datagram(Datagram<'a>),
+    /// A client has opened a connection (TCP or TLS). Its messages come as datagrams of this socket, each whole:
+    /// the driver takes the stream apart with [`tcp`](crate::tcp). What is sent to it the driver frames the same
+    /// way. The answer to a connection too many is [`Output::Close`].
+    Accepted {
+        /// The driver's own token for the connection.
+        socket: SocketId,
+        /// The server's side of it.
+        local: SocketAddr,
+        /// The client's side of it.
+        source: SocketAddr,
+    },
+    /// The client or the driver closed a connection, or it broke. Its allocation ends.
+    Closed {
+        /// Which one.
+        socket: SocketId,
+    },
     /// An [`Open`] was carried out.
     Opened {
         /// Which one.
@@ -42,7 +58,8 @@ pub enum Output<'b> {
     Transmit(Transmit<'b>),
     /// Bind a relay socket; answer with [`Input::Opened`] or [`Input::OpenFailed`].
     Open(Open),
-    /// Close this relay socket: its allocation has ended.
+    /// Close this relay socket, whose allocation has ended, or this connection, which nobody uses or which is one
+    /// too many. There is no [`Input::Closed`] for it.
     Close(SocketId),
     /// Drained. Come back at that time, or with input.
     Wait(Option<Wake>),

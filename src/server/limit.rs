@@ -53,7 +53,7 @@ impl Limiter {
 }
 
 /// A host has at least a /64 of IPv6: more addresses there are not more sources.
-fn network(ip: IpAddr) -> IpAddr {
+pub(super) fn network(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
         IpAddr::V6(v6) => IpAddr::from((v6.to_bits() >> 64 << 64).to_be_bytes()),

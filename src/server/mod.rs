@@ -7,17 +7,21 @@
 //!  peers ── relay socket ──▶ permission, channel ──▶ Forward ──▶ socket ──▶ clients
 //! ```
 //!
-//! It speaks UDP on both sides. An allocation has one relayed transport address, up to 256 permissions and 256 channels;
-//! a dual request (ADDITIONAL-ADDRESS-FAMILY) gets the IPv4 half and ADDRESS-ERROR-CODE. DONT-FRAGMENT is answered
+//! Clients come over UDP, TCP or TLS, peers over UDP. The driver takes streams apart: here every message is whole. An
+//! allocation has one relayed transport address, or one of each family, up to 256 permissions and 256 channels; a
+//! client may move and take it along (RFC 8016). DONT-FRAGMENT is answered
 //! with 420, and ICMP errors are not reported to clients. Responses carry no SOFTWARE. Nothing is remembered of who
 //! has not proved who they are, but for how much their address was answered lately.
 
 mod allocate;
 mod allocation;
 mod auth;
+mod behavior;
 pub mod config;
+mod connections;
 pub mod event;
 mod limit;
+mod mobility;
 pub mod peers;
 mod ports;
 mod relay;
@@ -36,12 +40,15 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::io::{Datagram, SocketId, Transmit, Wake};
 use crate::rng::Rng;
+use crate::stun::auth::Seal;
 use crate::stun::wire::{Kind, classify};
 use crate::stun::{Class, Message, Method};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use allocate::Openings;
 use allocation::Client;
 use auth::Gate;
+use behavior::Places;
+use connections::Connections;
 use limit::Limiter;
 use ports::Ports;
 use reply::{Answer, Reply, Request};
@@ -50,24 +57,28 @@ use table::Table;
 /// Answers that may wait at a time: only a driver that does not drain has more.
 const MAX_REPLIES: usize = 256;
 
-/// A STUN and TURN server over UDP. Sans-IO: the driver owns the sockets and the clock.
+/// A STUN and TURN server. Sans-IO: the driver owns the sockets and the clock.
 #[derive(Debug)]
 pub struct Server {
     config: Config,
     now: Instant,
     rng: Rng,
     gate: Gate,
+    ticket_seal: Seal,
     limiter: Limiter,
     sockets: BTreeSet<SocketId>,
+    places: Places,
     /// Where clients send to: no peer is there.
     own: BTreeSet<IpAddr>,
     allocations: Table,
     openings: Openings,
+    connections: Connections,
     ports: Ports,
     replies: VecDeque<Reply>,
     opens: VecDeque<Open>,
     closes: VecDeque<SocketId>,
     stats: Stats,
+    is_closed: bool,
 }
 
 impl Server {
@@ -75,16 +86,22 @@ impl Server {
     pub fn new(mut config: Config, now: Instant) -> Self {
         let mut rng = Rng::new(config.seed);
         let gate = Gate::new(&config, &rng.seed(), now);
+        let ticket_seal = Seal::new(&rng.seed());
         config.users.clear();
+        config.secret = None;
         Self {
             now,
             rng,
             gate,
+            ticket_seal,
             limiter: Limiter::new(config.unauthenticated_rate),
             sockets: BTreeSet::new(),
+            places: Places::default(),
             own: BTreeSet::new(),
             allocations: Table::default(),
             openings: Openings::default(),
+            connections: Connections::default(),
+            is_closed: false,
             ports: Ports::new(config.relays.clone(), config.ports.clone()),
             replies: VecDeque::new(),
             opens: VecDeque::new(),
@@ -100,15 +117,29 @@ impl Server {
         self.own.insert(local.ip());
     }
 
+    /// An address at which the driver accepts connections: no peer is there.
+    pub fn add_listener(&mut self, local: SocketAddr) {
+        self.own.insert(local.ip());
+    }
+
+    /// What the time of day is: the Unix time, for [`rest_secret`](Config::rest_secret). It moves on with `now`; tell it
+    /// again when the clock may have been set.
+    pub fn set_unix_time(&mut self, now: Instant, unix: Duration) {
+        self.gate.set_unix_time(now, unix);
+    }
+
     /// Takes one input. Drain [`Server::poll_output`] afterwards.
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
         self.now = now;
-        while let Some(client) = self.allocations.ended(now) {
-            self.end(&client);
+        while let Some((id, family)) = self.allocations.ended(now) {
+            self.end_half(id, family);
         }
         self.ports.end_reservations(now);
+        self.end_idle_connections();
         match input {
             Input::Datagram(datagram) => return self.handle_datagram(datagram),
+            Input::Accepted { socket, local, source } => self.accepted(socket, local, source),
+            Input::Closed { socket } => self.disconnected(socket),
             Input::Opened { request, socket, local } => self.opened(now, request, socket, local),
             Input::OpenFailed { request } => self.open_failed(request),
             Input::Timeout => {}
@@ -117,10 +148,12 @@ impl Server {
     }
 
     fn handle_datagram<'a>(&mut self, datagram: Datagram<'a>) -> Received<'a> {
-        if let Some(client) = self.allocations.client_of(datagram.socket) {
-            return self.handle_peer(client, datagram);
+        if let Some(id) = self.allocations.of_relay(datagram.socket) {
+            return self.handle_peer(id, datagram);
         }
-        if !self.sockets.contains(&datagram.socket) {
+        if self.connections.has(datagram.socket) {
+            self.connections.stir(datagram.socket, self.now + self.config.idle_timeout);
+        } else if !self.sockets.contains(&datagram.socket) {
             return Received::Unclaimed;
         }
         let client = Client::of(&datagram);
@@ -182,22 +215,26 @@ impl Server {
         while let Some(reply) = self.replies.pop_front() {
             if let Some(len) = self.write_reply(&reply, buf) {
                 self.stats.answers += 1;
-                let Client { socket, local, source } = reply.request.client;
-                return Output::Transmit(Transmit::new(socket, local, source, &buf[..len]));
+                let (socket, local, destination) = reply.path();
+                return Output::Transmit(Transmit::new(socket, local, destination, &buf[..len]));
             }
         }
-        Output::Wait(self.allocations.deadline().map(|at| Wake { at, slot: false }))
+        let deadlines = [self.allocations.deadline(), self.connections.deadline()];
+        Output::Wait(deadlines.into_iter().flatten().min().map(|at| Wake { at, slot: false }))
     }
 
-    /// Ends all allocations and forgets the sockets: drain once more, and all relay sockets are closed. Nobody is
-    /// answered afterwards.
+    /// Ends all allocations and forgets the sockets: drain once more, and all relay sockets and connections are
+    /// closed. Nobody is answered afterwards.
     pub fn close(&mut self, now: Instant) {
         self.now = now;
-        let clients: Vec<_> = self.allocations.iter().map(|(client, _)| *client).collect();
-        for client in clients {
-            self.end(&client);
+        let all: Vec<_> = self.allocations.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.end(id);
         }
         self.abandon_openings();
+        self.is_closed = true;
+        self.closes.extend(self.connections.sockets());
+        self.connections.clear();
         self.sockets.clear();
         self.opens.clear();
         self.replies.clear();
@@ -205,7 +242,11 @@ impl Server {
 
     /// A snapshot of the counters. It visits all allocations.
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats { allocations: self.allocations.iter().len(), ..self.stats };
+        let mut stats = Stats {
+            allocations: self.allocations.iter().count(),
+            connections: self.connections.count(),
+            ..self.stats
+        };
         for (_, allocation) in self.allocations.iter() {
             let (permissions, channels) = allocation.count(self.now);
             stats.permissions += permissions;

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 
 use super::Server;
-use super::allocation::{Allocation, Client};
+use super::allocation::{Client, Half};
 use super::event::{Forward, Received};
+use super::table::AllocationId;
 use crate::io::Datagram;
 use crate::stun::wire::Plain;
 use crate::turn::data::{Framing, read_channel_data, read_indication};
@@ -18,25 +19,25 @@ impl Server {
             self.stats.drops.malformed += 1;
             return Received::Consumed;
         };
-        let Some(allocation) = self.allocations.get(&client) else {
-            self.stats.drops.no_allocation += 1;
-            return Received::Consumed;
-        };
+        let Some(id) = self.sender(&client) else { return Received::Consumed };
+        let Some(allocation) = self.allocations.at(id) else { return Received::Consumed };
         let Some(peer) = allocation.peer_of(self.now, number) else {
             self.stats.drops.no_channel += 1;
             return Received::Consumed;
         };
-        let forward = to_peer(allocation, peer, payload);
+        let Some(half) = allocation.half(peer.ip().into()) else {
+            self.stats.drops.no_permission += 1;
+            return Received::Consumed;
+        };
+        let forward = to_peer(half, peer, payload);
         self.pass_to_peer(forward)
     }
 
     /// A Send indication (RFC 8656 §11.2). It is not authenticated: allocation and permission vouch for it. One with
     /// DONT-FRAGMENT is dropped, because the driver cannot set DF.
     pub(super) fn handle_send<'a>(&mut self, client: Client, plain: Plain<'a>) -> Received<'a> {
-        let Some(allocation) = self.allocations.get(&client) else {
-            self.stats.drops.no_allocation += 1;
-            return Received::Consumed;
-        };
+        let Some(id) = self.sender(&client) else { return Received::Consumed };
+        let Some(allocation) = self.allocations.at(id) else { return Received::Consumed };
         let read = read_indication(plain.message()).filter(|_| !plain.attributes().has_dont_fragment());
         let Some((peer, payload)) = read else {
             self.stats.drops.malformed += 1;
@@ -46,14 +47,32 @@ impl Server {
             self.stats.drops.no_permission += 1;
             return Received::Consumed;
         }
-        let forward = to_peer(allocation, peer, payload);
+        let Some(half) = allocation.half(peer.ip().into()) else {
+            self.stats.drops.no_permission += 1;
+            return Received::Consumed;
+        };
+        let forward = to_peer(half, peer, payload);
         self.pass_to_peer(forward)
     }
 
-    /// A datagram on the relay socket of this client (RFC 8656 §11.3).
-    pub(super) fn handle_peer<'a>(&mut self, client: Client, datagram: Datagram<'a>) -> Received<'a> {
-        let Some(allocation) = self.allocations.get(&client) else {
+    /// The allocation whose client sends this. Data from where a client has moved to completes the move
+    /// (RFC 8016 §3.2.2).
+    fn sender(&mut self, client: &Client) -> Option<AllocationId> {
+        let Some(id) = self.allocations.id_of(client) else {
             self.stats.drops.no_allocation += 1;
+            return None;
+        };
+        if self.arrives(client, id) {
+            self.finish_move(id);
+        }
+        Some(id)
+    }
+
+    /// A datagram on a relay socket of this allocation (RFC 8656 §11.3).
+    pub(super) fn handle_peer<'a>(&mut self, id: AllocationId, datagram: Datagram<'a>) -> Received<'a> {
+        let Some(allocation) = self.allocations.at(id) else { return Received::Consumed };
+        let Some(Client { socket, local, source }) = allocation.client else {
+            self.stats.drops.no_client += 1;
             return Received::Consumed;
         };
         let peer = datagram.source;
@@ -72,7 +91,6 @@ impl Server {
         }
         self.stats.packets_to_clients += 1;
         self.stats.bytes_to_clients += payload.len() as u64;
-        let Client { socket, local, source } = client;
         Received::Forward(Forward { socket, local, destination: source, framing, payload })
     }
 
@@ -96,7 +114,7 @@ impl Server {
     }
 }
 
-fn to_peer<'a>(allocation: &Allocation, peer: SocketAddr, payload: &'a [u8]) -> Forward<'a> {
-    let (socket, local) = (allocation.relay, allocation.relayed.ip());
+fn to_peer<'a>(half: &Half, peer: SocketAddr, payload: &'a [u8]) -> Forward<'a> {
+    let (socket, local) = (half.relay, half.relayed.ip());
     Forward { socket, local, destination: peer, framing: Framing::Direct, payload }
 }

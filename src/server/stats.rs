@@ -2,6 +2,7 @@
 
 /// A snapshot of a server's counters. Packets and bytes are those of application data, without framing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct Stats {
     /// Allocations that exist now.
@@ -10,8 +11,18 @@ pub struct Stats {
     pub permissions: usize,
     /// Channels that are bound now, over all allocations.
     pub channels: usize,
+    /// Moves of clients to another address (RFC 8016).
+    pub moves: u64,
     /// Allocations ever made.
     pub allocations_made: u64,
+    /// Connections (TCP and TLS) that are open now.
+    pub connections: usize,
+    /// Connections that were taken.
+    pub connections_made: u64,
+    /// Connections that were closed at once, since there were too many.
+    pub connections_refused: u64,
+    /// Connections that were closed because nobody used them.
+    pub connections_idle: u64,
     /// Answers written, errors included.
     pub answers: u64,
     /// Datagrams relayed from clients to peers.
@@ -28,6 +39,7 @@ pub struct Stats {
 
 /// Datagrams that were dropped without an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize), serde(rename_all = "camelCase"))]
 #[non_exhaustive]
 pub struct Drops {
     /// Not a message, or not one that a server takes.
@@ -36,6 +48,8 @@ pub struct Drops {
     pub rate: u64,
     /// Answers that found the queue full: the driver did not drain.
     pub queue: u64,
+    /// Data for a client whose connection is gone.
+    pub no_client: u64,
     /// Data of a client without an allocation.
     pub no_allocation: u64,
     /// Data from or to a peer without a permission.

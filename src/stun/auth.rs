@@ -1,6 +1,7 @@
 //! Authentication of STUN messages (RFC 8489 §9, §14.5, §14.6): keys that are prepared once, verification over
 //! the bytes as received, in constant time.
 
+use base64ct::{Base64, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
@@ -72,6 +73,15 @@ fn hmac<M: hmac::digest::KeyInit>(key: &[u8]) -> M {
 /// USERHASH: SHA-256 of `username:realm` (RFC 8489 §14.4).
 pub fn userhash(username: &str, realm: &str) -> [u8; 32] {
     Sha256::digest(format!("{username}:{realm}")).into()
+}
+
+/// The password that belongs to a username for a time, which a web service and a TURN server make of a secret that they
+/// share: the base64 of HMAC-SHA1. The username begins with the Unix time of its end. It is what coturn and others call
+/// the REST API (draft-uberti-behave-turn-rest).
+pub fn timed_password(secret: &[u8], username: &str) -> String {
+    let mut mac: Hmac<Sha1> = hmac(secret);
+    mac.update(username.as_bytes());
+    Base64::encode_string(&mac.finalize().into_bytes())
 }
 
 /// Why a message was not verified.
@@ -196,6 +206,12 @@ impl std::fmt::Debug for Seal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Computed with `printf 1700000000:ann | openssl dgst -sha1 -hmac north -binary | base64`.
+    #[test]
+    fn a_password_for_a_time_is_the_base64_of_the_hmac_of_the_username() {
+        assert_eq!(timed_password(b"north", "1700000000:ann"), "jeamH6dA5l2I9g3jmieza7CzEDo=");
+    }
 
     #[test]
     fn a_seal_knows_its_own_tags_only() {

@@ -5,6 +5,9 @@ mod connection;
 mod names;
 mod relay;
 mod server;
+mod server_streams;
+#[cfg(feature = "tls")]
+mod server_tls;
 mod session;
 
 use std::future::Future;

@@ -84,19 +84,19 @@ impl Answer {
 /// How a request proves who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Login {
-    pub(crate) user: &'static str,
-    pub(crate) password: &'static str,
+    pub(crate) user: String,
+    pub(crate) password: String,
     pub(crate) nonce: String,
 }
 
 impl Login {
     pub(crate) fn key(&self) -> Key {
-        Key::long_term(PasswordAlgorithm::Sha256, self.user, "example.org", self.password)
+        Key::long_term(PasswordAlgorithm::Sha256, &self.user, "example.org", &self.password)
     }
 
     /// The attributes of RFC 8489 §9.2.3.2, with SHA-256.
     pub(crate) fn sign(&self, writer: &mut Writer<'_>) {
-        writer.put_username(self.user).put_realm("example.org").put_nonce(&self.nonce);
+        writer.put_username(&self.user).put_realm("example.org").put_nonce(&self.nonce);
         writer.put(attr::PASSWORD_ALGORITHMS, &[0, 2, 0, 0, 0, 1, 0, 0]);
         writer.put_password_algorithm(PasswordAlgorithm::Sha256);
         writer.integrity(&self.key(), Integrity::Sha256);
@@ -130,6 +130,10 @@ pub(crate) struct World {
     /// Opens that the driver keeps for later, if it does.
     pub(crate) kept: Option<Vec<Open>>,
     pub(crate) wake: Option<Instant>,
+    /// What clients send over: the UDP socket, or one of their connections.
+    pub(crate) over: SocketId,
+    /// The connections that are open.
+    pub(crate) connections: Vec<SocketId>,
     next_socket: u32,
     next_id: u64,
 }
@@ -147,6 +151,8 @@ impl World {
             failing: 0,
             kept: None,
             wake: None,
+            over: CLIENTS,
+            connections: Vec::new(),
             next_socket: 100,
             next_id: 1,
         }
@@ -169,7 +175,7 @@ impl World {
 
     /// What the server makes of a datagram of a client.
     pub(crate) fn receive<'a>(&mut self, source: SocketAddr, payload: &'a [u8]) -> Received<'a> {
-        let datagram = Self::datagram(CLIENTS, addr(SERVER), source, payload);
+        let datagram = Self::datagram(self.over, addr(SERVER), source, payload);
         self.server.handle_input(self.now, Input::Datagram(datagram))
     }
 
@@ -230,7 +236,7 @@ impl World {
         loop {
             match self.server.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
-                    assert_eq!((transmit.socket, transmit.local), (CLIENTS, addr(SERVER).ip()));
+                    assert_eq!((transmit.socket, transmit.local), (self.over, addr(SERVER).ip()));
                     answers.push(Answer { to: transmit.destination, raw: transmit.payload.to_vec() });
                 }
                 Output::Open(open) => match &mut self.kept {
@@ -238,9 +244,11 @@ impl World {
                     None => self.open(open),
                 },
                 Output::Close(socket) => {
-                    let before = self.relays.len();
+                    let before = self.relays.len() + self.connections.len();
                     self.relays.retain(|(open, _)| *open != socket);
-                    assert_eq!(self.relays.len() + 1, before, "closes what is open, once");
+                    self.connections.retain(|open| *open != socket);
+                    let after = self.relays.len() + self.connections.len();
+                    assert_eq!(after + 1, before, "closes what is open, once");
                 }
                 Output::Wait(wake) => {
                     self.wake = wake.map(|wake| wake.at);
@@ -265,6 +273,25 @@ impl World {
         assert_eq!(self.server.handle_input(self.now, input), Received::Consumed);
     }
 
+    /// A client connects, and sends over that connection from now on.
+    pub(crate) fn connect(&mut self, source: SocketAddr) -> SocketId {
+        let socket = SocketId(self.next_socket);
+        self.next_socket += 1;
+        self.connections.push(socket);
+        self.over = socket;
+        let accepted = Input::Accepted { socket, local: addr(SERVER), source };
+        assert_eq!(self.server.handle_input(self.now, accepted), Received::Consumed);
+        assert!(self.drain().is_empty());
+        socket
+    }
+
+    /// The client closes its connection.
+    pub(crate) fn disconnect(&mut self, socket: SocketId) {
+        self.connections.retain(|open| *open != socket);
+        assert_eq!(self.server.handle_input(self.now, Input::Closed { socket }), Received::Consumed);
+        assert!(self.drain().is_empty());
+    }
+
     /// Asks for a nonce, as the first request of a client does.
     pub(crate) fn challenge(&mut self, source: SocketAddr) -> Answer {
         let id = self.id();
@@ -276,7 +303,7 @@ impl World {
 
     pub(crate) fn login(&mut self, source: SocketAddr) -> Login {
         let nonce = self.challenge(source).nonce();
-        Login { user: "alice", password: "wonderland", nonce }
+        Login { user: "alice".into(), password: "wonderland".into(), nonce }
     }
 
     /// An authenticated request.

@@ -51,7 +51,8 @@ fn an_unauthenticated_answer_is_short() {
 #[test]
 fn ten_thousand_hostile_sources_leave_no_state() {
     let mut world = World::new(config());
-    let stranger = Login { user: "mallory", password: "guess", nonce: "obMatJos2wAAA0000000000".into() };
+    let stranger =
+        Login { user: "mallory".into(), password: "guess".into(), nonce: "obMatJos2wAAA0000000000".into() };
     for number in 0..10_000_u32 {
         let [_, a, b, c] = number.to_be_bytes();
         let source = SocketAddr::from(([198, a, b, c], 4000));

@@ -93,7 +93,7 @@ fn an_allocation_in_two_round_trips() {
     assert_eq!(challenge.attributes().find(attr::PASSWORD_ALGORITHMS), Some(&[0, 2, 0, 0, 0, 1, 0, 0][..]));
     assert!(challenge.nonce().starts_with("obMatJos2wAAA"));
 
-    let login = Login { user: "alice", password: "wonderland", nonce: challenge.nonce() };
+    let login = Login { user: "alice".into(), password: "wonderland".into(), nonce: challenge.nonce() };
     let answer = world.request(client(1), &login, Method::ALLOCATE, udp);
     assert_eq!(answer.kinds(), [attr::XOR_RELAYED_ADDRESS, attr::LIFETIME, attr::XOR_MAPPED_ADDRESS]);
     assert_eq!(answer.raw[..2], [0x01, 0x03]);
@@ -147,8 +147,8 @@ fn md5_and_sha256_username_and_userhash_are_let_in_and_answered_the_same_way() {
 fn a_wrong_password_an_unknown_user_and_a_flipped_bit_are_401() {
     let mut world = World::new(config());
     let login = world.login(client(1));
-    let wrong = Login { password: "builder", ..login.clone() };
-    let unknown = Login { user: "carol", ..login.clone() };
+    let wrong = Login { password: "builder".into(), ..login.clone() };
+    let unknown = Login { user: "carol".into(), ..login.clone() };
     for login in [wrong, unknown] {
         let answer = world.request(client(1), &login, Method::ALLOCATE, udp);
         assert_eq!(answer.code(), 401);
@@ -229,7 +229,7 @@ fn a_stale_or_foreign_nonce_is_438_with_a_new_one_but_401_with_a_wrong_password(
     let stale = world.request(client(1), &login, Method::ALLOCATE, udp);
     assert_eq!(stale.code(), 438);
     assert!(stale.attributes().has(attr::REALM) && stale.attributes().has(attr::PASSWORD_ALGORITHMS));
-    let wrong = Login { password: "builder", ..login.clone() };
+    let wrong = Login { password: "builder".into(), ..login.clone() };
     assert_eq!(world.request(client(1), &wrong, Method::ALLOCATE, udp).code(), 401);
     let fresh = Login { nonce: stale.nonce(), ..login };
     assert_eq!(world.request(client(1), &fresh, Method::ALLOCATE, udp).code(), 0);
@@ -360,27 +360,6 @@ fn a_family_without_a_relay_address_is_440() {
     }
 }
 
-/// RFC 8656 §7.2, check 9: a dual request that is met in part says so.
-#[test]
-fn a_dual_request_gets_ipv4_and_the_reason_for_the_lack_of_ipv6() {
-    let v4_only = floe::server::Config::new([1; 32])
-        .realm("example.org")
-        .user("alice", "wonderland")
-        .relay_address(RELAY.parse().unwrap());
-    for (config, code) in [(v4_only, 440), (config(), 508)] {
-        let mut world = World::new(config);
-        let login = world.login(client(1));
-        let answer = world.request(client(1), &login, Method::ALLOCATE, |writer| {
-            udp(writer);
-            writer.put_additional_address_family(Family::V6);
-        });
-        assert_eq!(answer.code(), 0);
-        assert_eq!(answer.attributes().relayed_addresses().count(), 1);
-        let error = answer.attributes().address_error().unwrap();
-        assert_eq!((error.family, error.code), (Family::V6, code));
-    }
-}
-
 /// RFC 8656 §18.7.
 #[test]
 fn an_even_port_is_even() {
@@ -447,7 +426,7 @@ fn beyond_the_quota_of_a_user_is_486_and_beyond_the_server_508() {
     world.allocate(client(2));
     let third = world.login(client(3));
     assert_eq!(world.request(client(3), &third, Method::ALLOCATE, udp).code(), 486);
-    let bob = |login: Login| Login { user: "bob", password: "builder", ..login };
+    let bob = |login: Login| Login { user: "bob".into(), password: "builder".into(), ..login };
     let login = bob(third.clone());
     assert_eq!(world.request(client(3), &login, Method::ALLOCATE, udp).code(), 0);
     let login = bob(world.login(client(4)));
@@ -566,7 +545,7 @@ fn without_an_allocation_437_and_of_another_user_441() {
     assert_eq!(world.permit(client(1), &login, &[peer]), 437);
     assert_eq!(world.bind(client(1), &login, 0x4000, peer), 437);
     let (login, _) = world.allocate(client(1));
-    let bob = Login { user: "bob", password: "builder", ..login };
+    let bob = Login { user: "bob".into(), password: "builder".into(), ..login };
     assert_eq!(world.refresh(client(1), &bob, Some(0)).code(), 441);
     assert_eq!(world.permit(client(1), &bob, &[peer]), 441);
     assert_eq!(world.bind(client(1), &bob, 0x4000, peer), 441);
@@ -729,4 +708,19 @@ fn closing_closes_every_relay_socket_and_answers_nobody() {
         assert_eq!(world.receive(client(1), &payload), Received::Unclaimed);
         assert!(world.drain().is_empty());
     }
+}
+
+/// RFC 8489 §10, RFC 8656 §7.2 check 11 (TURN-7.2-e): whoever proved who they are is sent on, the others are not told.
+#[test]
+fn a_server_that_redirects_answers_300_with_the_other_server_of_the_family() {
+    let other = addr("203.0.113.99:3478");
+    let mut world = World::new(config().redirect(other));
+    assert_eq!(world.challenge(client(1)).code(), 401);
+    let login = world.login(client(1));
+    let answer = world.request(client(1), &login, Method::ALLOCATE, udp);
+    assert_eq!((answer.code(), answer.attributes().alternate_server()), (300, Some(other)));
+    assert!(answer.message().verify(&login.key()).is_ok());
+    assert_eq!(world.server.stats().allocations, 0);
+    world.allocate(addr("[2001:db8:5::1]:5000"));
+    assert_eq!(world.ask(client(1), &message(Class::Request, Method::BINDING, 1, |_| {})).code(), 0);
 }

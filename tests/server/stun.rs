@@ -66,7 +66,7 @@ fn repeated_requests_get_the_same_success() {
 fn errors(world: &mut World) -> Vec<super::client::Answer> {
     let (login, _) = world.allocate(client(1));
     let peer = addr("192.0.2.7:6000");
-    let wrong = Login { password: "builder", ..login.clone() };
+    let wrong = Login { password: "builder".into(), ..login.clone() };
     let mut errors = vec![
         world.challenge(client(2)),
         world.request(client(1), &wrong, Method::REFRESH, |_| {}),

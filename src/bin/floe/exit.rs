@@ -57,3 +57,30 @@ pub(crate) async fn interrupted() {
         std::future::pending::<()>().await;
     }
 }
+
+/// On Unix, SIGUSR1: somebody wants to know how it goes.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Asked {
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined1()).ok(),
+        }
+    }
+
+    /// Waits for the next time.
+    #[cfg_attr(not(unix), expect(clippy::unused_self, reason = "there is no such signal"))]
+    pub(crate) async fn again(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}
