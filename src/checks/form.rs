@@ -184,6 +184,7 @@ impl ChecklistSet {
             queued: false,
             nominating: false,
             blocked: permission == Permission::Needed,
+            silent: false,
             transaction: None,
         };
         let state = self.groups.initial_state(group, pair.rank(id));

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use super::freeze::Standing;
 use super::pair::{Failure, Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
@@ -25,8 +26,8 @@ impl ChecklistSet {
     pub(super) fn unindex(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
-        let (state, component) = (pair.state, pair.component);
-        self.groups.leave(group, rank, state);
+        let (standing, component) = (Standing::of(pair), pair.component);
+        self.groups.leave(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             checklist.waiting.remove(&order);
             if let Some(component) = checklist.component_mut(component.component) {
@@ -41,13 +42,13 @@ impl ChecklistSet {
     pub(super) fn index(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
-        let (state, component) = (pair.state, pair.component);
+        let (state, standing, component) = (pair.state, Standing::of(pair), pair.component);
         let checkable = state == PairState::Waiting
             && !pair.blocked
             && !pair.queued
             && !self.is_late(component, pair.priority);
         let valid = pair.valid.is_some();
-        self.groups.enter(group, rank, state);
+        self.groups.enter(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             if checkable {
                 checklist.waiting.insert(order);

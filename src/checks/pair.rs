@@ -138,6 +138,8 @@ pub struct Pair {
     pub(super) nominating: bool,
     /// Waits for a TURN permission; no ordinary check until then.
     pub blocked: bool,
+    /// The check that is under way was sent again and again (see [`freeze`](super::freeze)).
+    pub(super) silent: bool,
     /// The transaction that is under way.
     pub(super) transaction: Option<TransactionId>,
 }

@@ -276,7 +276,10 @@ impl ChecklistSet {
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Timeout> {
         loop {
             match self.transactions.poll_due(now)? {
-                Due::Retransmit(id, _) => return Some(Timeout::Retransmit(id)),
+                Due::Retransmit(id, check) => {
+                    self.note_silence(id, &check);
+                    return Some(Timeout::Retransmit(id));
+                }
                 Due::TimedOut(id, check) => {
                     if let Outcome::Failed(pair) = self.fail(id, &check, Failure::Unanswered) {
                         return Some(Timeout::Failed(pair));

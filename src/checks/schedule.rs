@@ -99,7 +99,10 @@ impl ChecklistSet {
             pair.asked.get_or_insert(now);
         }
         if pair.state != PairState::Succeeded {
-            self.set_state(id, PairState::InProgress);
+            self.unindex(id);
+            let pair = self.pair_mut(id)?;
+            (pair.state, pair.silent) = (PairState::InProgress, false);
+            self.index(id);
         }
         self.transactions.start(now, transaction, check, rto);
         Some(transaction)

@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 mod concluding;
 mod forming;
+mod silence;
 mod trickle;
 
 use super::checklist::ChecklistState;
