@@ -15,6 +15,7 @@ mod names;
 mod nat_behaviour;
 mod pair;
 mod peer;
+mod plan;
 mod random;
 mod relayed;
 mod renomination;
