@@ -113,3 +113,81 @@ pub struct Wake {
     /// 5 ms apart (RFC 8445 §14.2).
     pub slot: bool,
 }
+
+/// An agent's own token for a connection that it asked for, until there is a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectId(pub u32);
+
+/// A TCP connection to open. The answer is an input: connected, or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connect {
+    /// To be repeated in the answer.
+    pub request: ConnectId,
+    /// The address to connect from, from any free port.
+    pub local: SocketAddr,
+    /// Where to.
+    pub remote: SocketAddr,
+    /// What will run on it.
+    pub protocol: StreamProtocol,
+}
+
+impl Connect {
+    /// A connection from the address of `local`.
+    pub(crate) fn new(
+        request: ConnectId,
+        mut local: SocketAddr,
+        remote: SocketAddr,
+        protocol: StreamProtocol,
+    ) -> Self {
+        local.set_port(0);
+        Self { request, local, remote, protocol }
+    }
+}
+
+/// What runs on a connection, which says how messages are told apart on it. That is the driver's business, with
+/// [`tcp`](crate::tcp): an agent takes and gives whole messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StreamProtocol {
+    /// Checks and data of a candidate pair, each behind its length in two bytes (RFC 4571, RFC 6544 §3).
+    Ice,
+    /// STUN and ChannelData messages, which say how long they are; ChannelData is padded to a multiple of 4 bytes
+    /// (RFC 8489 §6.2.2, RFC 8656 §12.5).
+    Turn,
+    /// The same within TLS.
+    TurnTls {
+        /// Whom the server's certificate has to name: a DNS name, or an IP address as text.
+        server_name: Box<str>,
+    },
+}
+
+/// Why there is no connection, or none any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// Nobody listens there.
+    #[error("the connection was refused")]
+    Refused,
+    /// No route, or the network forbids it.
+    #[error("the address cannot be reached")]
+    Unreachable,
+    /// No answer in time.
+    #[error("the connection timed out")]
+    TimedOut,
+    /// TLS did not come about: the certificate, or the other side does not speak it.
+    #[error("TLS failed")]
+    Tls,
+    /// It broke.
+    #[error("the connection was reset")]
+    Reset,
+    /// The other side closed it.
+    #[error("the other side closed the connection")]
+    Ended,
+    /// What came is not of the protocol.
+    #[error("the other side does not speak the protocol")]
+    Malformed,
+    /// This driver opens no connections, or has too many.
+    #[error("the driver opens no connection")]
+    Unsupported,
+}

@@ -52,6 +52,7 @@
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
+//! | [`tcp`] | messages on a stream | 8489, 8656, 4571 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
 //! | [`sdp`] | session descriptions, their fragments, candidates of browsers | 8839, 8838 |
 //! | `net` | the tokio driver | |
@@ -59,6 +60,7 @@
 //!
 //! # Features
 //! - `tokio` (default): `floe::net`, real sockets and a real clock.
+//! - `tls`: TLS to TURN servers.
 //! - `sim`: `floe::sim`, the simulator.
 //! - `serde`: `Serialize` and `Deserialize` for signals and what is in them.
 //! - `cli`: the `floe` command.
@@ -84,6 +86,7 @@ pub mod signal;
 pub mod sim;
 pub mod stats;
 pub mod stun;
+pub mod tcp;
 pub mod time;
 pub mod trace;
 pub mod turn;

@@ -6,9 +6,10 @@ use std::fmt;
 use std::path::Path;
 
 /// The rows of the layer picture from the bottom up: a module uses itself and the rows below its own.
-const ROWS: [&[&str]; 6] = [
+const ROWS: [&[&str]; 7] = [
     &["candidate", "credentials", "error", "io", "rng", "sdp", "signal", "stats", "time", "trace"],
-    &["stun", "tcp"],
+    &["stun"],
+    &["tcp"],
     &["consent"],
     &["checks", "gather", "turn"],
     &["agent", "discovery", "mdns", "mux", "portmap", "server"],

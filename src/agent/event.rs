@@ -7,7 +7,7 @@ use super::names::{Resolve, ResolveId};
 use super::path::Path;
 use super::state::State;
 use crate::candidate::Candidate;
-use crate::io::{ComponentId, Datagram, SocketId, Transmit, Wake};
+use crate::io::{CloseReason, ComponentId, Connect, ConnectId, Datagram, SocketId, Transmit, Wake};
 use crate::signal::Signal;
 use crate::turn::Problem;
 
@@ -25,6 +25,29 @@ pub enum Input<'a> {
         request: ResolveId,
         /// What the name stands for.
         address: Option<IpAddr>,
+    },
+    /// The answer to [`Output::Connect`]: the connection stands, its TLS too.
+    Connected {
+        /// Which request.
+        request: ConnectId,
+        /// The driver's token for it. What arrives on it comes as [`Datagram`](Self::Datagram), message by message.
+        socket: SocketId,
+        /// Its own address, with the port that it got.
+        local: SocketAddr,
+    },
+    /// The other answer to [`Output::Connect`].
+    NotConnected {
+        /// Which request.
+        request: ConnectId,
+        /// Why there is no connection.
+        why: CloseReason,
+    },
+    /// A connection is over, and not because of [`Output::Close`].
+    Closed {
+        /// The driver's token.
+        socket: SocketId,
+        /// Why.
+        why: CloseReason,
     },
 }
 
@@ -59,7 +82,10 @@ pub enum Output<'b> {
     Transmit(Transmit<'b>),
     /// Something happened.
     Event(Event),
-    /// Close this socket.
+    /// Open this connection, and answer with [`Input::Connected`] or [`Input::NotConnected`]. A driver that cannot
+    /// answers at once, with [`CloseReason::Unsupported`].
+    Connect(Connect),
+    /// Close this socket: nothing is said about it any more.
     Close(SocketId),
     /// Answer for this name by multicast DNS (RFC 6762), until it is withdrawn. Only with
     /// [`HostNames::Mdns`](super::HostNames::Mdns).
@@ -144,6 +170,9 @@ pub enum ServerProblem {
     /// No answer to any request.
     #[error("the server does not answer")]
     Unreachable,
+    /// There is no connection to the server, or none any more.
+    #[error("{0}")]
+    Connection(CloseReason),
     /// Answers came, but none that the server can have signed.
     #[error("no answer of the server is authentic")]
     IntegrityViolated,

@@ -238,9 +238,13 @@ impl Agent {
                 }
             }
         }
-        if let Some(relay) = self.relays.get_mut(id).filter(|relay| !relay.queued) {
-            relay.queued = true;
-            self.intents.push(Intent::Relay(id));
+        if let Some(relay) = self.relays.get_mut(id) {
+            if relay.client.is_finished() {
+                self.connections.end(&mut relay.link);
+            } else if !relay.queued {
+                relay.queued = true;
+                self.intents.push(Intent::Relay(id));
+            }
         }
         self.follow_gathering(now);
     }
@@ -251,7 +255,7 @@ impl Agent {
         }
     }
 
-    fn relay_problem(&mut self, id: RelayId, problem: ServerProblem) {
+    pub(super) fn relay_problem(&mut self, id: RelayId, problem: ServerProblem) {
         let Some(relay) = self.relays.get_mut(id) else { return };
         let allocating = !std::mem::replace(&mut relay.settled, true);
         let (server, from, addr) = (relay.server, relay.from, relay.server_addr);

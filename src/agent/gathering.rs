@@ -6,7 +6,7 @@ use super::Agent;
 use super::bases::{Base, Via};
 use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
-use super::relays::{Relay, RelayId};
+use super::relays::{Link, Relay, RelayId};
 use super::state::State;
 use crate::candidate::address::{is_unicast, precedence};
 use crate::candidate::priority::candidate_priority;
@@ -18,7 +18,7 @@ use crate::io::{ComponentId, Socket, SocketId, Transport};
 use crate::signal::{Signal, What};
 use crate::time::{Duration, Instant};
 use crate::trace::Side;
-use crate::turn::Client;
+use crate::turn::ServerTransport;
 
 /// Servers that have not answered by then do not delay the end of gathering.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,17 +117,12 @@ impl Agent {
             }
         }
         for (number, server) in self.config.turn_servers.iter().enumerate() {
-            if reachable(server.addr) && self.relays.of_server(id, server.addr).is_none() {
-                self.relays.add(Relay {
-                    client: Client::new(server.clone(), self.rng.seed()),
-                    from: id,
-                    server: ServerId((self.config.stun_servers.len() + number) as u16),
-                    server_addr: server.addr,
-                    base: None,
-                    mapped: None,
-                    settled: false,
-                    queued: false,
-                });
+            let number = ServerId((self.config.stun_servers.len() + number) as u16);
+            // One five-tuple, one allocation.
+            let taken =
+                server.transport == ServerTransport::Udp && self.relays.of_server(id, server.addr).is_some();
+            if reachable(server.addr) && !taken && !self.relays.has(id, number) {
+                self.relays.add(Relay::new(server, number, id, self.rng.seed()));
             }
         }
     }
@@ -147,7 +142,7 @@ impl Agent {
             self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);
-            self.relays.remove_base(base);
+            self.relays.remove_base(base, &mut self.connections);
             self.forget_base(base);
         }
         let bases = &self.bases;
@@ -202,13 +197,16 @@ impl Agent {
         relayed: SocketAddr,
         mapped: SocketAddr,
     ) {
-        let Some((from, server)) = self.relays.get(relay).map(|relay| (relay.from, relay.server_addr)) else {
-            return;
-        };
-        let Some(host) = self.bases.get(from).copied() else { return };
+        let Some(known) = self.relays.get(relay) else { return };
+        let (from, server, link) = (known.from, known.server_addr, known.link);
+        let Some(mut host) = self.bases.get(from).copied() else { return };
         self.note_relayed(relay, relayed, mapped);
-        self.add_reflexive(from, mapped, Some(server));
-        self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
+        if let Link::Open(socket, local) = link {
+            (host.socket, host.local) = (socket, local);
+        } else {
+            self.add_reflexive(from, mapped, Some(server));
+            self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
+        }
         // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
         if self.bases.is_full(self.config.limits.bases)
             || self.bases.iter().any(|(_, base)| base.addr == relayed)

@@ -7,6 +7,7 @@ use super::bases::Via;
 use super::config::Answer;
 use super::event::{Input, Received};
 use super::output::Intent;
+use super::relays::RelayId;
 use crate::candidate::BaseId;
 use crate::checks::ChecklistSet;
 use crate::checks::respond::{Reply, Verdict};
@@ -30,15 +31,38 @@ impl Agent {
                 self.follow_resolved(now, request, address);
                 Received::Consumed
             }
+            Input::Connected { request, socket, local } => {
+                self.follow_connected(now, request, socket, local);
+                Received::Consumed
+            }
+            Input::NotConnected { request, why } => {
+                self.follow_not_connected(now, request, why);
+                Received::Consumed
+            }
+            Input::Closed { socket, why } => {
+                self.follow_closed(now, socket, why);
+                Received::Consumed
+            }
         }
     }
 
     fn handle_datagram<'a>(&mut self, now: Instant, datagram: &Datagram<'a>) -> Received<'a> {
         let Some(base) = self.bases.of_socket(datagram.socket, datagram.local) else {
-            return Received::Unclaimed;
+            return match self.connections.owner(datagram.socket) {
+                Some(relay) => self.handle_relayed(now, relay, datagram),
+                None => Received::Unclaimed,
+            };
         };
-        let Some(relay) = self.relays.of_server(base, datagram.source) else {
-            return self.handle_payload(now, base, datagram.source, datagram.payload);
+        match self.relays.of_server(base, datagram.source) {
+            Some(relay) => self.handle_relayed(now, relay, datagram),
+            None => self.handle_payload(now, base, datagram.source, datagram.payload),
+        }
+    }
+
+    /// A message from a TURN server.
+    fn handle_relayed<'a>(&mut self, now: Instant, relay: RelayId, datagram: &Datagram<'a>) -> Received<'a> {
+        let Some((base, is_udp)) = self.relays.get(relay).map(|relay| (relay.from, relay.is_udp())) else {
+            return Received::Unclaimed;
         };
         let received = match self.relays.get_mut(relay) {
             Some(relay) => relay.client.handle_input(now, turn::Input::Datagram(datagram.payload)),
@@ -49,9 +73,11 @@ impl Agent {
         }
         self.follow_relay(now, relay);
         match received {
-            turn::Received::Consumed => Received::Consumed,
             // The same server may be asked as a STUN server, and may host the peer's relay.
-            turn::Received::Unclaimed => self.handle_payload(now, base, datagram.source, datagram.payload),
+            turn::Received::Unclaimed if is_udp => {
+                self.handle_payload(now, base, datagram.source, datagram.payload)
+            }
+            turn::Received::Consumed | turn::Received::Unclaimed => Received::Consumed,
             turn::Received::Data { peer, payload } => {
                 match self.relays.get(relay).and_then(|relay| relay.base) {
                     Some(base) => self.handle_payload(now, base, peer, payload),

@@ -11,6 +11,7 @@
 //! | a stream that is removed | `streams` |
 //! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
+//! | TCP connections, and whose each one is | `connections` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
@@ -18,6 +19,7 @@
 mod bases;
 pub mod choose;
 pub mod config;
+mod connections;
 pub mod diagnosis;
 pub mod event;
 mod flow;
@@ -57,6 +59,7 @@ use crate::time::{Instant, Timer};
 use crate::trace::Trace;
 
 use bases::Bases;
+use connections::Connections;
 use flow::Flow;
 use names::Names;
 use notes::Notes;
@@ -90,6 +93,7 @@ pub struct Agent {
     former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
+    connections: Connections,
     names: Names,
     flows: Vec<Flow>,
     events: VecDeque<Event>,
@@ -146,6 +150,7 @@ impl Agent {
             former: Vec::new(),
             gatherer,
             relays: Relays::default(),
+            connections: Connections::default(),
             names: Names::default(),
             events: VecDeque::new(),
             untold: VecDeque::new(),

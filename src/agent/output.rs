@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::Agent;
 use super::bases::Via;
 use super::event::Output;
-use super::relays::RelayId;
+use super::relays::{Link, RelayId};
 use crate::candidate::BaseId;
 use crate::checks::respond::Reply;
 use crate::gather::Gatherer;
@@ -90,6 +90,9 @@ impl Agent {
         if let Some(errand) = self.names.errands.pop_front() {
             return errand.into_output();
         }
+        if let Some(errand) = self.connections.errands.pop_front() {
+            return errand.into_output();
+        }
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
@@ -119,14 +122,14 @@ impl Agent {
                 }
                 Intent::Consent(index, id) => self.write_consent(index, id, room),
                 Intent::Indication(index) => self.write_indication(index, room),
-                Intent::Relay(id) => match self.write_relay(id, room) {
-                    Some(written) => {
+                Intent::Relay(id) => {
+                    if let Some(written) = self.write_relay(id, buf) {
                         // It may have more.
                         self.intents.queue.push_front(intent);
-                        Some(written)
+                        return Some(written);
                     }
-                    None => None,
-                },
+                    None
+                }
             };
             let Some((base, to, len)) = addressed else { continue };
             self.record_sent(base, to, &buf[HEADROOM..HEADROOM + len]);
@@ -156,11 +159,21 @@ impl Agent {
         Gatherer::write_keepalive(room, &mut self.rng).map(|len| (base, destination, len))
     }
 
-    fn write_relay(&mut self, id: RelayId, room: &mut [u8]) -> Option<(BaseId, SocketAddr, usize)> {
+    /// A request to a TURN server, on the socket of its base or on its connection.
+    fn write_relay(&mut self, id: RelayId, buf: &mut [u8]) -> Option<Written> {
         let relay = self.relays.get_mut(id)?;
-        let written = relay.client.write_transmit(room);
-        relay.queued = written.is_some();
-        written.map(|len| (relay.from, relay.server_addr, len))
+        relay.queued = false;
+        let base = self.bases.get(relay.from);
+        let (socket, local) = match relay.link {
+            Link::Datagrams => base.map(|base| (base.socket, base.local)),
+            Link::Open(socket, local) => Some((socket, local)),
+            Link::Unopened | Link::Opening(_) | Link::Gone => None,
+        }?;
+        let len = relay.client.write_transmit(buf)?;
+        relay.queued = true;
+        let (from, destination) = (relay.from, relay.server_addr);
+        self.record_sent(from, destination, &buf[..len]);
+        Some(Written { socket, local, destination, at: 0..len })
     }
 
     /// Frames the message that lies at `HEADROOM` for its base: as it is, or through the relay.

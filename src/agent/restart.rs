@@ -56,7 +56,7 @@ impl Agent {
         self.pac_over = false;
         self.gathering_ended = false;
         self.gatherer = Gatherer::new(self.config.limits.queries);
-        self.relays.remove_ended();
+        self.relays.remove_ended(&mut self.connections);
         // Not Completed any more: candidates are signalled again.
         self.follow_paths(now);
         self.signal_credentials();
@@ -75,9 +75,13 @@ impl Agent {
                 Via::Socket => self.gather_on(id, &base),
                 Via::Relay(relay) => {
                     let relay = self.relays.get(relay);
-                    let known = relay.and_then(|relay| Some((relay.from, relay.server_addr, relay.mapped?)));
-                    if let Some((from, server, mapped)) = known {
-                        self.add_reflexive(from, mapped, Some(server));
+                    let known = relay.and_then(|relay| {
+                        Some((relay.from, relay.server_addr, relay.mapped?, relay.is_udp()))
+                    });
+                    if let Some((from, server, mapped, is_udp)) = known {
+                        if is_udp {
+                            self.add_reflexive(from, mapped, Some(server));
+                        }
                         self.offer_relayed(now, id, &base, server, mapped);
                     }
                 }

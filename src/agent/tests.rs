@@ -77,7 +77,11 @@ impl Wire {
                     let at = (self.now - self.start).as_millis();
                     self.sides[side].log.push((at, event));
                 }
-                Output::Close(_) | Output::Publish { .. } | Output::Withdraw { .. } | Output::Resolve(_) => {}
+                Output::Connect(_)
+                | Output::Close(_)
+                | Output::Publish { .. }
+                | Output::Withdraw { .. }
+                | Output::Resolve(_) => {}
                 Output::Wait(wake) => {
                     self.sides[side].wake = wake.map(|wake| wake.at);
                     return;

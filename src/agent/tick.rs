@@ -3,6 +3,7 @@
 use super::Agent;
 use super::event::{Reason, ServerProblem};
 use super::output::Intent;
+use super::relays::Link;
 use super::state::State;
 use crate::checks::request::Timeout;
 use crate::consent;
@@ -123,8 +124,12 @@ impl Agent {
 
     fn slot_for_gathering(&mut self, now: Instant) -> bool {
         if let Some(id) = self.relays.next_for_slot() {
-            if let Some(relay) = self.relays.get_mut(id) {
-                let _ = relay.client.handle_input(now, turn::Input::Slot);
+            match self.relays.get_mut(id) {
+                Some(relay) if relay.link == Link::Unopened => self.connect_relay(id),
+                Some(relay) => {
+                    let _ = relay.client.handle_input(now, turn::Input::Slot);
+                }
+                None => {}
             }
             self.follow_relay(now, id);
             return true;

@@ -6,21 +6,22 @@
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, watch};
 
 use crate::agent::{Agent, Event, Input, Output, Received, State};
-use crate::io::{ComponentId, Datagram, SocketId};
+use crate::io::{CloseReason, ComponentId, ConnectId, Datagram, SocketId};
 use crate::time::{Duration, Instant};
 
 use super::clock::{self, Alarm};
 use super::counters::Counters;
 use super::handle::{Command, End, Payload, Status};
 use super::mdns::{Answer, Names};
+use super::opener::Opener;
 use super::pacer::{Pacer, Slot};
+use super::ports::{self, Port, Ports};
 use super::route::Route;
-use super::udp::UdpSocket;
+use super::stream::Inlet;
 
 /// What the agent writes is never longer than the least MTU.
 const OUTPUT: usize = 1280;
@@ -31,36 +32,20 @@ const LINGER: Duration = Duration::from_secs(2);
 /// Turns for the application while more than half of its queue is taken.
 const TURNS: usize = 16;
 
-/// A socket that reports so many errors without one datagram between them is dead.
-pub(super) const ERRORS_IN_A_ROW: u32 = 1000;
-
-/// A socket of the session; its [`SocketId`] is its place in the list.
-#[derive(Debug)]
-pub(super) struct Port {
-    pub(super) socket: Arc<UdpSocket>,
-    errors_in_a_row: u32,
-}
-
-impl Port {
-    pub(super) fn new(socket: UdpSocket) -> Self {
-        Self { socket: Arc::new(socket), errors_in_a_row: 0 }
-    }
-}
-
 /// What the loop wakes up for.
 enum Happening {
     Due,
     Command(Option<Command>),
     Resolved(Answer),
-    Readable(usize),
+    Opened(ConnectId, Result<Inlet, CloseReason>),
+    Readable(SocketId),
 }
 
 /// Owns an agent and drives it.
 #[derive(Debug)]
 pub(super) struct Driver {
     pub(super) agent: Agent,
-    /// Closed ones leave a gap.
-    pub(super) ports: Vec<Option<Port>>,
+    pub(super) ports: Ports,
     pub(super) pacer: Arc<Pacer>,
     pub(super) counters: Arc<Counters>,
     pub(super) commands: mpsc::Receiver<Command>,
@@ -73,6 +58,7 @@ pub(super) struct Driver {
     pub(super) names: Arc<Names>,
     /// Where answers about names come in, and the end that is given to who answers.
     pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
+    pub(super) opener: Opener,
 }
 
 /// When the loop has to look at the agent again.
@@ -103,7 +89,6 @@ impl Driver {
     /// Drives the agent to the end of the session.
     pub(super) async fn run(mut self) {
         let mut alarm = Alarm::new(clock::now());
-        let mut first_port = 0;
         let mut has_handle = true;
         self.drain();
         while !self.timing.is_finished(clock::now()) {
@@ -116,7 +101,8 @@ impl Driver {
                     tokio::select! {
                         command = self.commands.recv(), if has_handle => Happening::Command(command),
                         Some(answer) = self.answers.1.recv() => Happening::Resolved(answer),
-                        port = poll_fn(|cx| poll_readable(&self.ports, first_port, cx)) => Happening::Readable(port),
+                        (request, opened) = self.opener.next() => Happening::Opened(request, opened),
+                        port = poll_fn(|cx| self.ports.poll_readable(cx)) => Happening::Readable(port),
                     }
                 } => happening,
             };
@@ -131,9 +117,8 @@ impl Driver {
                     let _ = self.agent.handle_input(clock::now(), Input::Resolved { request, address });
                     self.drain();
                 }
+                Happening::Opened(request, opened) => self.handle_opened(request, opened),
                 Happening::Readable(port) => {
-                    // The next one is asked first the next time.
-                    first_port = port + 1;
                     self.receive(port);
                     self.let_the_application_catch_up().await;
                 }
@@ -187,24 +172,43 @@ impl Driver {
         self.drain();
     }
 
-    fn receive(&mut self, at: usize) {
-        let now = clock::now();
-        let Some(socket) = self.socket(SocketId(at as u32)).cloned() else { return };
-        let received = socket.receive(SocketId(at as u32), |datagram| self.take(now, datagram));
-        match received {
-            Ok(()) => {
-                if let Some(Some(port)) = self.ports.get_mut(at) {
-                    port.errors_in_a_row = 0;
-                }
+    fn handle_opened(&mut self, request: ConnectId, opened: Result<Inlet, CloseReason>) {
+        let input = match opened {
+            Ok(inlet) => {
+                let local = inlet.local();
+                let socket = self.ports.push(Port::Stream(inlet));
+                Input::Connected { request, socket, local }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) => self.handle_receive_error(now, at, &error),
-        }
+            Err(why) => Input::NotConnected { request, why },
+        };
+        let _ = self.agent.handle_input(clock::now(), input);
         self.drain();
     }
 
-    fn socket(&self, id: SocketId) -> Option<&Arc<UdpSocket>> {
-        Some(&self.ports.get(id.0 as usize)?.as_ref()?.socket)
+    fn receive(&mut self, id: SocketId) {
+        let now = clock::now();
+        let Some(mut port) = self.ports.take(id) else { return };
+        let received = port.receive(id, |datagram| self.take(now, datagram));
+        self.ports.put_back(id, port);
+        match received {
+            ports::Received::Nothing => return,
+            ports::Received::Error(error) => {
+                self.counters.receive_errors.add(1);
+                tracing::debug!(%error, ?id, "receive error");
+            }
+            ports::Received::Dead(error) => {
+                tracing::warn!(%error, ?id, "socket given up");
+                self.ports.close(id);
+                self.agent.remove_socket(now, id);
+            }
+            ports::Received::Closed(why) if self.ports.carrier(id).is_some() => {
+                tracing::debug!(%why, ?id, "connection over");
+                self.ports.close(id);
+                let _ = self.agent.handle_input(now, Input::Closed { socket: id, why });
+            }
+            ports::Received::Something | ports::Received::Closed(_) => {}
+        }
+        self.drain();
     }
 
     fn take(&mut self, now: Instant, datagram: Datagram<'_>) {
@@ -222,27 +226,14 @@ impl Driver {
         }
     }
 
-    /// ICMP says what anybody on the way may say: it ends nothing. A socket that only fails is given up.
-    fn handle_receive_error(&mut self, now: Instant, at: usize, error: &io::Error) {
-        self.counters.receive_errors.add(1);
-        let Some(Some(port)) = self.ports.get_mut(at) else { return };
-        port.errors_in_a_row += 1;
-        tracing::debug!(%error, local = %port.socket.local(), "receive error");
-        if port.errors_in_a_row >= ERRORS_IN_A_ROW {
-            tracing::warn!(%error, local = %port.socket.local(), "socket given up");
-            self.ports[at] = None;
-            self.agent.remove_socket(now, SocketId(at as u32));
-        }
-    }
-
     /// Does what the agent wants, until it waits.
     fn drain(&mut self) {
         let mut buf = [0; OUTPUT];
         loop {
             let event = match self.agent.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
-                    let Some(socket) = self.socket(transmit.socket) else { continue };
-                    match socket.try_send(&transmit) {
+                    let Some(carrier) = self.ports.carrier(transmit.socket) else { continue };
+                    match carrier.try_send(&transmit) {
                         Ok(()) => {}
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                             self.counters.packets_discarded_on_send.add(1);
@@ -255,10 +246,13 @@ impl Driver {
                     continue;
                 }
                 Output::Event(event) => event,
+                Output::Connect(connect) => {
+                    let mtu = self.ports.mtu(connect.local.ip());
+                    self.opener.open(connect, mtu);
+                    continue;
+                }
                 Output::Close(id) => {
-                    if let Some(port) = self.ports.get_mut(id.0 as usize) {
-                        *port = None;
-                    }
+                    self.ports.close(id);
                     continue;
                 }
                 Output::Publish { name, address } => {
@@ -302,8 +296,8 @@ impl Driver {
             Event::Failed(reason) => self.status.send_modify(|status| status.reason = Some(*reason)),
             Event::Path { component, path } => {
                 let route = path.and_then(|path| {
-                    let socket = self.socket(path.socket())?.clone();
-                    Some(Route { path, socket })
+                    let carrier = self.ports.carrier(path.socket())?.clone();
+                    Some(Route { path, carrier })
                 });
                 if let Some((_, watch)) = self.routes.iter().find(|(known, _)| known == component) {
                     watch.send_replace(route);
@@ -329,15 +323,4 @@ impl Driver {
         self.status.send_modify(|status| status.end = Some(Arc::new(end)));
         tracing::debug!("session ended");
     }
-}
-
-/// The first socket from `first` on that may have something.
-fn poll_readable(ports: &[Option<Port>], first: usize, cx: &mut Context<'_>) -> Poll<usize> {
-    for place in (0..ports.len()).map(|step| (first + step) % ports.len()) {
-        // An error shows again when something is received.
-        if ports[place].as_ref().is_some_and(|port| port.socket.poll_readable(cx).is_ready()) {
-            return Poll::Ready(place);
-        }
-    }
-    Poll::Pending
 }

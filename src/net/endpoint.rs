@@ -10,22 +10,25 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
 use crate::agent::{Agent, Config, Event, MAX_OUTSTANDING, Policy, Reason, Role};
-use crate::io::{ComponentId, Socket, SocketId};
+use crate::io::{ComponentId, Socket};
 
 use super::clock;
 use super::connection::Connection;
 use super::counters::Counters;
-use super::driver::{Driver, Port, Timing};
+use super::driver::{Driver, Timing};
 use super::escort::Escort;
 use super::filter::InterfaceFilter;
 use super::handle::{Handle, Status};
 use super::interfaces::{self, Local};
 use super::mdns::Names;
+use super::opener::Opener;
 use super::pacer::Pacer;
+use super::ports::{Port, Ports};
 use super::route::Outlet;
 use super::seed::seed;
 use super::session::Session;
 use super::signaling::Signaling;
+use super::tls::{Tls, Trust};
 use super::udp::{Source, UdpSocket};
 
 /// Events that may wait for the application.
@@ -42,6 +45,7 @@ pub struct Endpoint {
     settings: Builder,
     pacer: Arc<Pacer>,
     names: Arc<Names>,
+    tls: Arc<Tls>,
     /// The number of the next session, for tracing.
     next: AtomicU64,
 }
@@ -54,6 +58,7 @@ pub struct Builder {
     families: Families,
     filter: InterfaceFilter,
     ports: Option<RangeInclusive<u16>>,
+    trust: Trust,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,11 +94,18 @@ impl Builder {
         self
     }
 
+    /// Whose certificates of TURN servers are believed; default [`Trust::System`].
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
     /// The endpoint.
     ///
     /// # Errors
     /// `AddrNotAvailable` if no interface has an address to use; for named addresses and a port range, why a
-    /// socket could not be bound.
+    /// socket could not be bound; `InvalidInput` for roots that cannot be read, `Unsupported` for roots in a build
+    /// without the feature `tls`.
     #[expect(clippy::unused_async, reason = "it needs the runtime, and may come to wait for the system")]
     pub async fn bind(self) -> io::Result<Endpoint> {
         let locals = self.locals(Source::Bound)?;
@@ -107,7 +119,8 @@ impl Builder {
                 self.bind_socket(local, Source::Bound)?;
             }
         }
-        Ok(Endpoint { settings: self, pacer: Arc::default(), names, next: AtomicU64::new(0) })
+        let tls = Arc::new(Tls::new(&self.trust)?);
+        Ok(Endpoint { settings: self, pacer: Arc::default(), names, tls, next: AtomicU64::new(0) })
     }
 
     /// The addresses to use now: interfaces come and go.
@@ -196,7 +209,7 @@ impl Endpoint {
             _ => Source::Bound,
         };
         let mut agent = Agent::new(config, clock::now());
-        let mut ports = Vec::new();
+        let mut ports = Ports::default();
         for component in &components {
             self.add_sockets(&mut agent, *component, source, &mut ports);
         }
@@ -235,19 +248,14 @@ impl Endpoint {
             timing: Timing::default(),
             names: self.names.clone(),
             answers: mpsc::channel(MAX_OUTSTANDING),
+            opener: Opener::new(self.tls.clone()),
         };
         tokio::spawn(driver.run().instrument(span.clone()));
         (handle, event_receiver)
     }
 
     /// One socket for each address, best first: the agent numbers their preferences as they come.
-    fn add_sockets(
-        &self,
-        agent: &mut Agent,
-        component: ComponentId,
-        source: Source,
-        ports: &mut Vec<Option<Port>>,
-    ) {
+    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, source: Source, ports: &mut Ports) {
         let locals = self.settings.locals(source).unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces cannot be listed");
             Vec::new()
@@ -261,9 +269,8 @@ impl Endpoint {
                 }
             };
             let base = Socket::Udp { local: socket.local(), component };
-            let id = SocketId(ports.len() as u32);
-            match agent.add_socket(clock::now(), id, base) {
-                Ok(()) => ports.push(Some(Port::new(socket))),
+            match agent.add_socket(clock::now(), ports.next_id(), base) {
+                Ok(()) => drop(ports.push(Port::udp(socket))),
                 Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
             }
         }

@@ -22,6 +22,7 @@
 //!                driver, one task a session: owns the agent, receives on its sockets
 //! ```
 
+mod carrier;
 mod clock;
 pub mod connection;
 mod counters;
@@ -33,7 +34,9 @@ mod handle;
 mod interfaces;
 mod mdns;
 mod mtu;
+mod opener;
 mod pacer;
+mod ports;
 mod readiness;
 pub mod resolve;
 mod route;
@@ -41,6 +44,8 @@ mod seed;
 pub mod server;
 pub mod session;
 pub mod signaling;
+mod stream;
+mod tls;
 mod udp;
 
 pub use connection::Connection;
@@ -51,4 +56,5 @@ pub use resolve::resolve;
 pub use server::Server;
 pub use session::Session;
 pub use signaling::Signaling;
+pub use tls::Trust;
 pub use udp::TooLarge;

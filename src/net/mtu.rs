@@ -28,6 +28,11 @@ pub(super) fn path_payload(mtu: usize, path: &Path) -> usize {
     payload(mtu, path.destination()).saturating_sub(path.overhead())
 }
 
+/// The same for a connection, whose other end may make a datagram of either family of it.
+pub(super) fn stream_payload(mtu: usize) -> usize {
+    mtu.saturating_sub(IPV6_HEADER).min(MAX_LENGTH).saturating_sub(UDP_HEADER)
+}
+
 /// The MTU of an interface.
 #[cfg(target_os = "linux")]
 pub(super) fn of_interface(name: &str) -> usize {

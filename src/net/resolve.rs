@@ -3,24 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::io::Transport;
 use crate::stun::uri::{Host, Uri};
 
-/// The addresses of a server that is asked over UDP, in the resolver's order, each once. Give an agent one of
-/// each family: it asks every server from every base of that family.
+/// The addresses of a server, in the resolver's order, each once. Give an agent one of each family: it asks every server
+/// from every base of that family.
 ///
 /// SRV records are not asked for; RFC 8489 §8 lets a client go on with A and AAAA.
 ///
 /// # Errors
-/// `Unsupported` for a URI that asks for TCP or TLS, `NotFound` for a name without an address, and whatever the
-/// resolver says.
+/// `NotFound` for a name without an address, and whatever the resolver says.
 pub async fn resolve(uri: &Uri) -> io::Result<Vec<SocketAddr>> {
-    if uri.transport_or_default() != Transport::Udp || uri.scheme.is_secure() {
-        return Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("{uri} asks for more than plain UDP"),
-        ));
-    }
     let port = uri.port_or_default();
     let mut addrs = match &uri.host {
         Host::Ip(ip) => vec![SocketAddr::new(*ip, port)],
@@ -52,13 +44,5 @@ mod tests {
     async fn an_address_needs_no_resolver() {
         let resolved = resolve(&"turn:[2001:db8::1]".parse().unwrap()).await.unwrap();
         assert_eq!(resolved, ["[2001:db8::1]:3478".parse().unwrap()]);
-    }
-
-    #[tokio::test]
-    async fn what_is_not_plain_udp_is_refused() {
-        for uri in ["turn:192.0.2.1?transport=tcp", "turns:192.0.2.1", "turns:192.0.2.1?transport=udp"] {
-            let error = resolve(&uri.parse().unwrap()).await.unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{uri}");
-        }
     }
 }

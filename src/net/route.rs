@@ -9,9 +9,9 @@ use tokio::sync::watch;
 use crate::agent::Path;
 use crate::io::{ComponentId, Transmit};
 
+use super::carrier::Carrier;
 use super::counters::Counters;
-use super::mtu;
-use super::udp::{TooLarge, UdpSocket};
+use super::udp::TooLarge;
 
 thread_local! {
     /// Where a payload is wrapped for a relay. A direct path needs no copy.
@@ -22,13 +22,13 @@ thread_local! {
 #[derive(Debug, Clone)]
 pub(super) struct Route {
     pub(super) path: Path,
-    pub(super) socket: Arc<UdpSocket>,
+    pub(super) carrier: Carrier,
 }
 
 impl Route {
     /// The largest payload, in bytes.
     fn limit(&self) -> usize {
-        mtu::path_payload(self.socket.mtu(), &self.path)
+        self.carrier.limit(&self.path)
     }
 
     fn try_send(&self, payload: &[u8]) -> io::Result<()> {
@@ -38,7 +38,7 @@ impl Route {
         }
         let sent = if self.path.overhead() == 0 {
             let Path { socket, local, destination, .. } = self.path;
-            self.socket.try_send(&Transmit::new(socket, local, destination, payload))
+            self.carrier.try_send(&Transmit::new(socket, local, destination, payload))
         } else {
             FRAME.with_borrow_mut(|buf| {
                 let room = Path::HEADROOM + len + Path::TAILROOM;
@@ -46,7 +46,7 @@ impl Route {
                     buf.resize(room, 0);
                 }
                 buf[Path::HEADROOM..Path::HEADROOM + len].copy_from_slice(payload);
-                self.socket.try_send(&self.path.wrap(buf, len))
+                self.carrier.try_send(&self.path.wrap(buf, len))
             })
         };
         // The kernel knew a smaller limit.
@@ -119,9 +119,9 @@ impl Outlet {
     /// Waits until the socket of the present route may have room.
     pub(super) async fn wait_for_room(&self) -> io::Result<()> {
         let mut route = self.route.clone();
-        let socket = route.borrow_and_update().as_ref().map(|route| route.socket.clone());
+        let carrier = route.borrow_and_update().as_ref().map(|route| route.carrier.clone());
         tokio::select! {
-            ready = async { socket.ok_or_else(not_connected)?.writable().await } => ready,
+            ready = async { carrier.ok_or_else(not_connected)?.writable().await } => ready,
             // Another path has another socket.
             _ = route.changed() => Ok(()),
         }

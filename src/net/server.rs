@@ -29,8 +29,8 @@ use crate::time::Instant;
 use crate::turn::data::{HEADROOM, wrap};
 
 use super::clock::{self, Alarm};
-use super::driver::ERRORS_IN_A_ROW;
 use super::interfaces;
+use super::ports::ERRORS_IN_A_ROW;
 use super::readiness::{Readiness, Token};
 use super::seed::seed;
 use super::udp::{Source, UdpSocket};

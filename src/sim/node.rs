@@ -9,7 +9,7 @@ use super::nat::{Gateway, Nat, NatId};
 use super::packet::{Arrival, Fate, Packet, Packets};
 use super::serving::Serving;
 use crate::agent::{Agent, Config, Event, Input, Output, Received};
-use crate::io::{ComponentId, Datagram, Socket, SocketId, Transmit};
+use crate::io::{CloseReason, ComponentId, Datagram, Socket, SocketId, Transmit};
 use crate::signal::Signal;
 use crate::stun::Family;
 use crate::time::{Duration, Instant};
@@ -236,6 +236,11 @@ impl Node {
                 }
                 Output::Close(socket) => {
                     self.sockets.retain(|(id, _)| *id != socket);
+                    Polled::Noted
+                }
+                Output::Connect(connect) => {
+                    let (request, why) = (connect.request, CloseReason::Unsupported);
+                    let _ = endpoint.agent.handle_input(now, Input::NotConnected { request, why });
                     Polled::Noted
                 }
                 Output::Publish { name, address } => Polled::Name(Errand::Publish(name, address)),

@@ -159,6 +159,16 @@ fn read_transport(scheme: Scheme, query: &str) -> Result<Transport, ParseError> 
     }
 }
 
+impl Host {
+    /// As a certificate names it: an IPv6 address without brackets.
+    pub fn to_name(&self) -> String {
+        match self {
+            Self::Ip(ip) => ip.to_string(),
+            Self::Name(name) => name.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

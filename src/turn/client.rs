@@ -10,14 +10,15 @@ use super::data::{Framing, read_channel_data, read_indication};
 use super::event::{Event, Input, Output, Received};
 use super::permission::{Permissions, Permit};
 use super::problem::Problem;
-use super::request::{Purpose, Requests};
-use super::{MAX_SOFTWARE, TurnServer};
+use super::request::{Delivery, Purpose, Requests};
+use super::{MAX_SOFTWARE, ServerTransport, TurnServer};
 use crate::io::Wake;
 use crate::stun::wire::{Class, Kind, Method, classify};
 use crate::stun::{Family, Message, Writer, code};
 use crate::time::{Duration, Instant, earliest};
 
-/// The client of one TURN server (RFC 8656), over UDP, from one local address and port.
+/// The client of one TURN server (RFC 8656), from one local address and port, over UDP or over a connection that its
+/// owner opens and frames: the client takes and gives whole messages.
 ///
 /// It allocates in its first slot, answers the server's challenge in the second, and keeps what it has until
 /// [`Client::close`]. Payloads do not pass through it: [`Client::framing`] says how they travel, and
@@ -48,12 +49,16 @@ pub struct Traffic {
 impl Client {
     /// A client that will allocate in its first slot. All its randomness comes from `seed`.
     pub fn new(server: TurnServer, seed: [u8; 32]) -> Self {
+        let delivery = match server.transport {
+            ServerTransport::Udp => Delivery::Datagrams,
+            ServerTransport::Tcp | ServerTransport::Tls { .. } => Delivery::Stream,
+        };
         Self {
             allocation: Allocation::new(server.addr),
             authentication: Authentication::new(server.username, server.password),
             permissions: Permissions::default(),
             channels: Channels::default(),
-            requests: Requests::new(seed),
+            requests: Requests::new(seed, delivery),
             software: server.software.filter(|software| software.len() <= MAX_SOFTWARE),
             events: VecDeque::new(),
             now: None,
@@ -103,6 +108,23 @@ impl Client {
             Closing::Listen(id) => self.requests.cancel(id),
             Closing::Delete => self.delete(now),
         }
+    }
+
+    /// The connection to the server is gone, and with it the allocation (RFC 8656 §3.1): nothing is sent any more.
+    /// Whether there was an allocation, of which [`Event::Lost`] tells.
+    pub fn disconnected(&mut self) -> bool {
+        let live = self.allocation.is_live();
+        if live {
+            self.say(Event::Lost);
+        }
+        self.allocation.end();
+        self.forget();
+        live
+    }
+
+    /// Whether there is nothing more to send or to wait for.
+    pub fn is_finished(&self) -> bool {
+        self.allocation.is_over() && self.requests.deadline().is_none()
     }
 
     /// Whether a paced transaction waits for [`Input::Slot`]: an allocation, or permissions for new peers.

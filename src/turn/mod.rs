@@ -37,6 +37,7 @@ mod lease;
 mod permission;
 mod problem;
 mod request;
+mod server;
 #[cfg(test)]
 mod tests;
 
@@ -45,40 +46,4 @@ pub use client::{Client, Traffic};
 pub use event::{Event, Input, Output, Received};
 pub use permission::MAX_PEERS;
 pub use problem::Problem;
-
-use std::fmt;
-use std::net::SocketAddr;
-
-/// A TURN server and the long-term credential for it (RFC 8489 §9.2).
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TurnServer {
-    /// Where it listens, UDP.
-    pub addr: SocketAddr,
-    /// The username.
-    pub username: String,
-    /// The password. `Debug` does not show it.
-    pub password: String,
-    /// What Allocate and Refresh say of the client in SOFTWARE (RFC 8656 §5); nothing by default, since it tells
-    /// attackers more than it helps (RFC 8489 §16.1.2). Above [`MAX_SOFTWARE`] bytes it is not sent.
-    pub software: Option<String>,
-}
-
-/// The longest SOFTWARE that is sent, in bytes: every request has to fit into a datagram.
-pub const MAX_SOFTWARE: usize = 120;
-
-impl TurnServer {
-    /// A server that is asked over UDP.
-    pub fn new(addr: SocketAddr, username: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { addr, username: username.into(), password: password.into(), software: None }
-    }
-}
-
-impl fmt::Debug for TurnServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TurnServer")
-            .field("addr", &self.addr)
-            .field("username", &self.username)
-            .finish_non_exhaustive()
-    }
-}
+pub use server::{MAX_SOFTWARE, ServerTransport, TurnServer};

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::permission::Batch;
 use super::problem::Problem;
 use crate::rng::Rng;
-use crate::stun::transaction::{Due, RTO, Transaction, Transactions};
+use crate::stun::transaction::{Due, RTO, TI, Transaction, Transactions};
 use crate::stun::{Method, TransactionId};
 use crate::time::Instant;
 
@@ -40,11 +40,21 @@ impl Purpose {
     }
 }
 
+/// What the transport to the server promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// Nothing: requests are repeated.
+    Datagrams,
+    /// All or an error: each request is sent once (RFC 8489 §6.2.2).
+    Stream,
+}
+
 /// All requests that have no answer. What is queued for sending are ids: each open transaction at most once, so that
 /// the queue is as bounded as they are.
 #[derive(Debug)]
 pub(super) struct Requests {
     rng: Rng,
+    delivery: Delivery,
     transactions: Transactions<Purpose>,
     outgoing: VecDeque<TransactionId>,
     /// Those that got an answer which nobody can have signed.
@@ -52,9 +62,10 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
+    pub(super) fn new(seed: [u8; 32], delivery: Delivery) -> Self {
         Self {
             rng: Rng::new(seed),
+            delivery,
             transactions: Transactions::default(),
             outgoing: VecDeque::new(),
             doubted: BTreeSet::new(),
@@ -72,7 +83,10 @@ impl Requests {
 
     pub(super) fn begin(&mut self, now: Instant, purpose: Purpose) -> TransactionId {
         let id = self.id();
-        self.transactions.start(now, id, purpose, RTO);
+        match self.delivery {
+            Delivery::Datagrams => self.transactions.start(now, id, purpose, RTO),
+            Delivery::Stream => self.transactions.start_reliable(now, id, purpose, TI),
+        }
         self.outgoing.push_back(id);
         id
     }

@@ -34,7 +34,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
-    let endpoint = args.addresses.endpoint().bind().await.map_err(Exit::failure)?;
+    let endpoint =
+        args.addresses.endpoint().trust(args.servers.trust()?).bind().await.map_err(Exit::failure)?;
     let policy = if args.relay { Policy::Relay } else { Policy::All };
     let mut problems = 0;
     let complain = |problem| {

@@ -64,9 +64,6 @@ pub(crate) struct Args {
     /// Fail if there is no connection so many seconds after the remote credentials
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
-    /// PEM roots to trust for turns: (not supported)
-    #[arg(long, value_name = "FILE")]
-    ca: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -83,12 +80,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
-    for (asked, option) in [(args.tcp, "--tcp"), (args.ca.is_some(), "--ca")] {
-        if asked {
-            return Err(Exit::usage(format!("{option} is not supported")));
-        }
+    if args.tcp {
+        return Err(Exit::usage("--tcp is not supported"));
     }
-    let endpoint = args.addresses.endpoint().bind().await.map_err(Exit::failure)?;
+    let endpoint =
+        args.addresses.endpoint().trust(args.servers.trust()?).bind().await.map_err(Exit::failure)?;
     let role = if args.controlling { Role::Controlling } else { Role::Controlled };
     let policy = match args.policy {
         PolicyArg::All => Policy::All,

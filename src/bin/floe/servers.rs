@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,9 +10,9 @@ use tokio::task::JoinHandle;
 
 use floe::Config;
 use floe::agent::ServerId;
-use floe::net::resolve;
+use floe::net::{Trust, resolve};
 use floe::stun::uri::{Scheme, Uri};
-use floe::turn::TurnServer;
+use floe::turn::{ServerTransport, TurnServer};
 
 use crate::exit::Exit;
 
@@ -20,8 +21,8 @@ pub(crate) struct Servers {
     /// A STUN server, such as stun:203.0.113.1:3478 (RFC 7064); may be repeated
     #[arg(long, value_name = "URI")]
     stun: Vec<Uri>,
-    /// A TURN server, such as turn:203.0.113.1:3478?transport=udp (RFC 7065); may be repeated, each with its own
-    /// username and password
+    /// A TURN server, such as turn:203.0.113.1:3478?transport=tcp or turns:turn.example.org (RFC 7065); may be
+    /// repeated, each with its own username and password
     #[arg(long, value_name = "URI", requires = "turn_username")]
     turn: Vec<Uri>,
     /// The username for the TURN server before it
@@ -30,6 +31,9 @@ pub(crate) struct Servers {
     /// The password for the TURN server before it
     #[arg(long, value_name = "PASSWORD", requires = "turn")]
     turn_password: Vec<String>,
+    /// PEM roots to trust for turns:, in place of the system's
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
 }
 
 /// The names of an agent's servers, by their numbers.
@@ -52,12 +56,20 @@ impl Servers {
         if let Some(uri) = self.stun.iter().find(|uri| uri.scheme != Scheme::Stun) {
             return Err(Exit::usage(format!("--stun {uri}: only stun: is supported")));
         }
-        let plain =
-            |uri: &&Uri| uri.scheme == Scheme::Turn && uri.transport != Some(floe::io::Transport::Tcp);
-        match self.turn.iter().find(|uri| !plain(uri)) {
-            Some(uri) => Err(Exit::usage(format!("--turn {uri}: only turn: over UDP is supported"))),
+        match self.turn.iter().find(|uri| ServerTransport::of(uri).is_none()) {
+            Some(uri) if uri.scheme == Scheme::Turns => {
+                Err(Exit::usage(format!("--turn {uri}: DTLS is not supported, transport=tcp is")))
+            }
+            Some(uri) => Err(Exit::usage(format!("--turn {uri}: only turn: and turns: are TURN servers"))),
             None => Ok(()),
         }
+    }
+
+    /// Whom to trust for TLS.
+    pub(crate) fn trust(&self) -> Result<Trust, Exit> {
+        let Some(file) = &self.ca else { return Ok(Trust::System) };
+        let pem = std::fs::read(file);
+        pem.map(Trust::Pem).map_err(|error| Exit::usage(format!("--ca {}: {error}", file.display())))
     }
 
     /// Gives the servers to an agent, each name with one address of each family. A name without an address is told
@@ -78,7 +90,8 @@ impl Servers {
         let credentials = self.turn_username.iter().zip(&self.turn_password);
         for ((uri, answer), (username, password)) in self.turn.iter().zip(turn).zip(credentials) {
             for addr in addresses(uri, answer, &mut complain).await {
-                config = config.turn_server(TurnServer::new(addr, username, password));
+                let Some(transport) = ServerTransport::of(uri) else { continue };
+                config = config.turn_server(TurnServer::new(addr, username, password).over(transport));
                 names.push(uri.to_string());
             }
         }
