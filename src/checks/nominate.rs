@@ -155,6 +155,7 @@ impl ChecklistSet {
         if let Some(pair) = self.pair_mut(id) {
             pair.nominating = true;
             pair.nomination = value;
+            pair.rechecks = 0;
         }
         self.trigger(id);
     }

@@ -177,6 +177,7 @@ impl ChecklistSet {
             pair.valid = pair.valid.or(Some(local));
             pair.answered = Some(now);
             pair.asked = None;
+            pair.unanswered = None;
             pair.quality.responses_received += 1;
             pair.quality.rtt = transaction.rtt(now).or(pair.quality.rtt);
             pair.transaction = still_open;

@@ -22,6 +22,7 @@ mod renomination;
 mod replay;
 mod restart;
 mod roles;
+mod scenarios;
 mod schedule;
 mod trickle;
 
