@@ -107,7 +107,7 @@ impl Config {
             host_names: HostNames::Addresses,
             external: Vec::new(),
             remote_filter: RemoteFilter::new(),
-            pacing: Duration::from_millis(50),
+            pacing: Duration::from_millis(5),
             unauthenticated: Answer::Limited,
             limits: Limits::default(),
             trace: 0,
@@ -180,7 +180,7 @@ impl Config {
         self
     }
 
-    /// The Ta that this agent proposes; default 50 ms, at least 5 ms. The larger of both proposals is used
+    /// The Ta that this agent proposes; default 5 ms, which is the least. The larger of both proposals is used
     /// (RFC 8445 §14.2).
     #[must_use]
     pub fn pacing(mut self, ta: Duration) -> Self {

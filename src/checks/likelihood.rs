@@ -24,7 +24,7 @@ pub enum CheckOrder {
 
 /// How likely a pair works, the least likely first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Likelihood {
+pub enum Likelihood {
     /// From a host to a private address in another subnet.
     Unlikely,
     /// Nothing is known.

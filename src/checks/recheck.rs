@@ -4,17 +4,18 @@
 //! A request is lost where the peer's NAT is not open yet, because the peer learns of us later than we of it, or simply
 //! on the way; the next one would leave half a second later. This is beyond RFC 8445, which neither forbids a further
 //! check of a pair nor asks for it; every one is a transaction of its own, paced as all are (§14.2), at most
-//! - every second one of the slots,
-//! - one per pair in [`SPACING`], or in a Ta if that is longer,
-//! - [`MAX_RECHECKS`] per pair, and as many again for its nomination.
+//! - every second one of the slots where less likely pairs wait for their first check,
+//! - one per pair in 55 ms, or in a Ta if that is longer,
+//! - eight per pair, and as many again for its nomination.
 //!
 //! The transaction before is not repeated any more; its answer still counts. [`Recheck::Off`] switches all of it off.
 
 use std::collections::BTreeSet;
 
+use super::checklist::{Checklist, ChecklistState};
+use super::likelihood::Likelihood;
 use super::pair::{Pair, PairId, PairState};
 use super::set::ChecklistSet;
-use crate::candidate::CandidateType;
 use crate::time::{Duration, Instant};
 
 /// Whether likely pairs are checked again early.
@@ -29,11 +30,9 @@ pub enum Recheck {
 
 /// From one check of a pair to the next; what is more than 50 ms lets an answer after just that arrive first.
 const SPACING: Duration = Duration::from_millis(55);
-/// From the first check of a pair to the next, where no NAT of the peer can have been in its way: only its loss, or that
-/// of its answer, is a reason to repeat it, and most round trips are shorter.
+/// From the first check of a pair to that after a triggered one: the peer's NAT is open then, only a loss is a reason to
+/// ask again, and most round trips are shorter.
 const UNHINDERED: Duration = Duration::from_millis(105);
-/// Added to a round-trip time that is known.
-const SLACK: Duration = Duration::from_millis(5);
 /// Re-checks of a pair.
 const MAX_RECHECKS: u8 = 8;
 
@@ -79,7 +78,7 @@ impl ChecklistSet {
 
     /// Where a first check waits, the slot after a re-check is its.
     fn not_before(&self) -> Option<Instant> {
-        self.rechecks.not_before.filter(|_| self.checklists.iter().any(|list| !list.waiting.is_empty()))
+        self.rechecks.not_before.filter(|_| self.first_waiting().is_some())
     }
 
     /// The pair whose turn it is. Those that are not worth it any more are forgotten.
@@ -136,12 +135,18 @@ impl ChecklistSet {
         if !pair.authenticated && component.is_some_and(|component| component.is_heard) {
             return Worth::Nothing;
         }
-        let first = self
-            .checklists
-            .iter()
-            .filter_map(|list| list.waiting.first())
-            .map(|(likelihood, ..)| likelihood.0);
-        if first.max().is_some_and(|waiting| waiting >= pair.likelihood) { Worth::Later } else { Worth::Now }
+        if self.first_waiting().is_some_and(|waiting| waiting >= pair.likelihood) {
+            Worth::Later
+        } else {
+            Worth::Now
+        }
+    }
+
+    /// How likely the next pair is that has not been checked yet.
+    fn first_waiting(&self) -> Option<Likelihood> {
+        let running = |list: &&Checklist| list.remote.is_some() && list.state != ChecklistState::Failed;
+        let first = self.checklists.iter().filter(running).filter_map(|list| list.waiting.first());
+        first.map(|(likelihood, ..)| likelihood.0).max()
     }
 }
 

@@ -167,7 +167,7 @@ impl ChecklistSet {
         // The answer to a check that a triggered one had replaced: the later one has nothing left to prove, unless
         // it nominates.
         let superseded = other.filter(|other| *other != id);
-        let still_open = superseded.filter(|other| self.nominates(*other));
+        let still_open = superseded.filter(|other| !check.use_candidate && self.nominates(*other));
         if let (Some(other), None) = (superseded, still_open) {
             self.transactions.cancel(other);
         }

@@ -1,7 +1,7 @@
 //! How fast two agents have a path, and for how many packets, in virtual time: exact, from the first signal on.
 //!
 //! At one instant timers and signals come before arrivals. The controlling agent is the one that starts later.
-//! `cargo test --features sim --test sim scenarios -- --nocapture` prints the table.
+//! `cargo test --features sim --test sim scenarios:: -- --nocapture` prints what was measured.
 
 use std::time::Duration;
 
@@ -125,22 +125,54 @@ fn measure(world: &mut World, [a, b]: [HostId; 2], skew: Duration) -> Outcome {
         (at.map(|at| at.unwrap_or(f64::INFINITY)), world.packets().sent - sent)
     };
     let (usable, first) = until(world, &|world, host| world.usable(host));
-    if std::env::var("LADDER").is_ok() {
-        println!("{world}");
-    }
     let (completed, all) = until(world, &|world, host| world.completed(host));
-    if std::env::var("LADDER").is_ok() {
-        println!("{world}");
-    }
     Outcome { usable, completed, packets: [first, all] }
 }
 
+/// What each scenario may take at the default Ta: when the controlling and the controlled agent are usable at the latest,
+/// and packets until both are usable, or until both have completed.
+const GOALS: [(&str, [f64; 2], Packets); 8] = [
+    ("S1", [100.0, 100.0], Packets::Completed(14)),
+    ("S2", [150.0, 100.0], Packets::Completed(14)),
+    ("S3", [3.0, 2.0], Packets::Completed(14)),
+    ("S4a", [30.0, 30.0], Packets::Usable(24)),
+    ("S4b", [185.0, 185.0], Packets::Usable(80)),
+    ("S5", [165.0, 165.0], Packets::Usable(40)),
+    ("S6", [180.0, 180.0], Packets::Usable(90)),
+    ("S7", [150.0, 200.0], Packets::Completed(14)),
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Packets {
+    Usable(u64),
+    Completed(u64),
+}
+
 #[test]
-fn scenarios_table() {
+fn agents_are_usable_as_fast_as_their_networks_allow() {
+    for (scenario, (name, usable, packets)) in scenarios().iter().zip(GOALS) {
+        assert_eq!(scenario.name, name);
+        let it = scenario.run(ms(5), 1);
+        println!("{name:4} {it:?}");
+        assert!(it.usable[0] <= usable[0] && it.usable[1] <= usable[1], "{name}: {it:?}");
+        let (sent, limit) = match packets {
+            Packets::Usable(limit) => (it.packets[0], limit),
+            Packets::Completed(limit) => (it.packets[1], limit),
+        };
+        assert!(sent <= limit, "{name}: {it:?}");
+    }
+}
+
+/// With a peer that proposes no other Ta.
+#[test]
+fn agents_at_a_ta_of_50_ms_are_usable_as_fast_as_their_networks_allow() {
     for scenario in scenarios() {
-        for pacing in [5, 50] {
-            let it = scenario.run(ms(pacing), 1);
-            println!("{:4} Ta {pacing:2}: {it:?}", scenario.name);
+        let it = scenario.run(ms(50), 1);
+        println!("{:4} {it:?}", scenario.name);
+        let (_, usable, packets) = GOALS.into_iter().find(|goal| goal.0 == scenario.name).expect("a goal");
+        if let Packets::Completed(limit) = packets {
+            assert!(it.usable[0] <= usable[0] && it.usable[1] <= usable[1], "{}: {it:?}", scenario.name);
+            assert!(it.packets[1] <= limit, "{}: {it:?}", scenario.name);
         }
     }
 }
@@ -158,30 +190,27 @@ fn lossy(loss: f64, pacing: Duration, seeds: u64) -> Vec<Outcome> {
     (0..seeds).map(run).collect()
 }
 
+/// The 99th percentile of 1000 seeds, in milliseconds, and the mean of packets. At a Ta of 50 ms and 10 % loss 300 ms
+/// were the goal for `usable`: a triggered check that has to wait for its slot costs 10 ms more.
 #[test]
-fn loss_table() {
-    for loss in [0.1, 0.3] {
-        for pacing in [5, 50] {
-            let outcomes = lossy(loss, ms(pacing), 1000);
-            let row = |of: &dyn Fn(&Outcome) -> f64| {
-                let mut all: Vec<f64> = outcomes.iter().map(of).collect();
-                all.sort_by(f64::total_cmp);
-                let mean = all.iter().sum::<f64>() / all.len() as f64;
-                (all[all.len() / 2], all[all.len() * 9 / 10], all[all.len() * 99 / 100], mean)
-            };
-            if std::env::var("LADDER").is_ok() {
-                let worst = outcomes.iter().enumerate().max_by(|a, b| {
-                    a.1.completed[0].max(a.1.completed[1]).total_cmp(&b.1.completed[0].max(b.1.completed[1]))
-                });
-                println!("worst {loss} {pacing} {worst:?}");
-            }
-            let usable = row(&|it| it.usable[0].max(it.usable[1]));
-            let completed = row(&|it| it.completed[0].max(it.completed[1]));
-            println!(
-                "L{loss} Ta {pacing}: usable {usable:?} completed {completed:?} packets {:?} {:?}",
-                row(&|it| it.packets[0] as f64),
-                row(&|it| it.packets[1] as f64)
-            );
-        }
+fn loss_costs_little_time_and_few_packets() {
+    for (loss, pacing, usable, completed) in
+        [(0.1, 5, 300.0, 450.0), (0.1, 50, 310.0, 450.0), (0.3, 5, 600.0, 800.0), (0.3, 50, 600.0, 800.0)]
+    {
+        let outcomes = lossy(loss, ms(pacing), 1000);
+        let sorted = |of: &dyn Fn(&Outcome) -> f64| {
+            let mut all: Vec<f64> = outcomes.iter().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all
+        };
+        let late = |times: [f64; 2]| times[0].max(times[1]);
+        let p99 = |of: &dyn Fn(&Outcome) -> f64| sorted(of)[990];
+        let mean = |of: &dyn Fn(&Outcome) -> f64| sorted(of).iter().sum::<f64>() / 1000.0;
+        let times = [p99(&|it| late(it.usable)), p99(&|it| late(it.completed))];
+        let packets = [mean(&|it| it.packets[0] as f64), mean(&|it| it.packets[1] as f64)];
+        println!("loss {loss} Ta {pacing}: p99 {times:?}, packets {packets:?}");
+        assert!(sorted(&|it| late(it.completed))[999].is_finite(), "all of them connect");
+        assert!(times[0] <= usable && times[1] <= completed, "{loss} {pacing}: {times:?}");
+        assert!(packets[0] <= 14.0 && packets[1] <= 18.0, "{loss} {pacing}: {packets:?}");
     }
 }

@@ -30,7 +30,8 @@ struct Session {
     plan: Plan,
     hosts: [HostId; 2],
     gateways: [Gateway; 2],
-    /// How often each agent has asked for a restart because its path went with a socket.
+    /// How often each agent has asked for a restart because its path went with a socket, or a restart led
+    /// nowhere.
     asked: [usize; 2],
 }
 
@@ -116,7 +117,10 @@ impl Session {
     fn live(&mut self, time: Duration) {
         self.world.run_for(time);
         for (side, host) in self.hosts.into_iter().enumerate() {
-            let asks = |it: &&(Duration, Event)| it.1 == Event::RestartNeeded(Why::PathGone);
+            // A restarted session that fails beside the one that carries data is told as a stream that failed.
+            let asks = |it: &&(Duration, Event)| {
+                matches!(it.1, Event::RestartNeeded(Why::PathGone) | Event::StreamFailed { .. })
+            };
             let asked = self.world.events(host).iter().filter(asks).count();
             let asks = std::mem::replace(&mut self.asked[side], asked) < asked;
             if self.plan.heals && (asks || self.world.state(host) == State::Disconnected) {
@@ -189,7 +193,10 @@ impl Session {
         for (side, state) in states.into_iter().enumerate() {
             let settled = matches!(state, State::Completed | State::Failed | State::Disconnected);
             // Data takes another pair until the application restarts, as it was asked to.
-            let waits = !self.plan.heals && state == State::Connected && self.asked[side] > 0;
+            // Or a restart leads nowhere, and the pair from before it goes on carrying data.
+            let failed = |it: &(Duration, Event)| matches!(it.1, Event::StreamFailed { .. });
+            let kept = self.world.events(self.hosts[side]).iter().any(failed);
+            let waits = state == State::Connected && (kept || (!self.plan.heals && self.asked[side] > 0));
             waiting |= waits;
             let settled = settled || waits;
             let alone = gone && (self.plan.lite == Some(side) || state == State::Gathering);

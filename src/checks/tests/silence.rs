@@ -69,7 +69,7 @@ fn a_check_that_begins_anew_holds_the_others_back_as_the_first_did() {
     let (_, begun) = sent(&mut set, start + RTO * 3);
     assert_eq!(begun, ["192.0.2.2"]);
     assert_eq!(states(&set, near), [PairState::InProgress, PairState::Frozen, PairState::Frozen]);
-    assert!(!set.wants_slot());
+    assert!(!set.wants_slot(start + RTO * 3));
     // What is under way is under way, answered or not (RFC 8445 §14.3).
     let _ = sent(&mut set, start + RTO * 4);
     let (_, begun) = sent(&mut set, start + RTO * 6);
