@@ -171,6 +171,9 @@ impl ChecklistSet {
         if let (Some(other), None) = (superseded, still_open) {
             self.transactions.cancel(other);
         }
+        if still_open.is_none() {
+            self.disarm_recheck(check.pair);
+        }
         self.unindex(check.pair);
         let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
             pair.state = PairState::Succeeded;
@@ -300,6 +303,7 @@ impl ChecklistSet {
         pair.transaction = None;
         pair.nominating = false;
         let component = pair.component;
+        self.disarm_recheck(check.pair);
         self.unindex(check.pair);
         if let Some(pair) = self.pair_mut(check.pair) {
             pair.state = PairState::Failed;

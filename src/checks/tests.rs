@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 mod concluding;
 mod forming;
+mod rechecks;
 mod silence;
 mod trickle;
 

@@ -16,7 +16,7 @@ struct Outcome {
     usable: [f64; 2],
     completed: [f64; 2],
     /// Packets until both are usable, and until both have completed.
-    packets: [u64; 2],
+    packets: [u32; 2],
 }
 
 /// Two agents that have gathered and wait for the signals of each other.
@@ -46,7 +46,7 @@ fn six(subnet: impl Fn(usize, usize) -> String) -> [Host; 2] {
         let interfaces: Vec<_> = (0..6)
             .map(|k| {
                 let link = if k == 5 { half(ms(2)) } else { Link::down() };
-                public(link).address(subnet(side, k).parse().unwrap())
+                public(link).address(subnet(side, k).parse().expect("an address"))
             })
             .collect();
         interfaces.into()
@@ -74,7 +74,8 @@ fn scenarios() -> Vec<Scenario> {
             ..plain("S6", 60, |_| {
                 [0, 1].map(|side| {
                     let dead = (0..5).map(|k| {
-                        let ip = format!("198.18.{}.1", 100 + 10 * k + side).parse().unwrap();
+                        let ip = format!("198.18.{}.1", 100 + 10 * k + side).parse();
+                        let ip = ip.expect("an address");
                         public(Link::down()).address(ip)
                     });
                     let interfaces: Vec<_> = dead.chain([behind(Nat::port_restricted())]).collect();
@@ -96,7 +97,7 @@ impl Scenario {
         let hosts = (self.hosts)(&mut world);
         let mut roles = [(Role::Controlling, 1), (Role::Controlled, 2)].into_iter();
         let [a, b] = hosts.map(|host| {
-            let (role, byte) = roles.next().unwrap();
+            let (role, byte) = roles.next().expect("two agents");
             let config = Config::new(role, seed(byte)).pacing(pacing);
             let config = server.iter().fold(config, |config, server| config.stun_server(*server));
             world.agent(host, config)
@@ -122,7 +123,7 @@ fn measure(world: &mut World, [a, b]: [HostId; 2], skew: Duration) -> Outcome {
                 }
             }
         }
-        (at.map(|at| at.unwrap_or(f64::INFINITY)), world.packets().sent - sent)
+        (at.map(|at| at.unwrap_or(f64::INFINITY)), (world.packets().sent - sent) as u32)
     };
     let (usable, first) = until(world, &|world, host| world.usable(host));
     let (completed, all) = until(world, &|world, host| world.completed(host));
@@ -144,8 +145,8 @@ const GOALS: [(&str, [f64; 2], Packets); 8] = [
 
 #[derive(Debug, Clone, Copy)]
 enum Packets {
-    Usable(u64),
-    Completed(u64),
+    Usable(u32),
+    Completed(u32),
 }
 
 #[test]
@@ -207,7 +208,7 @@ fn loss_costs_little_time_and_few_packets() {
         let p99 = |of: &dyn Fn(&Outcome) -> f64| sorted(of)[990];
         let mean = |of: &dyn Fn(&Outcome) -> f64| sorted(of).iter().sum::<f64>() / 1000.0;
         let times = [p99(&|it| late(it.usable)), p99(&|it| late(it.completed))];
-        let packets = [mean(&|it| it.packets[0] as f64), mean(&|it| it.packets[1] as f64)];
+        let packets = [mean(&|it| f64::from(it.packets[0])), mean(&|it| f64::from(it.packets[1]))];
         println!("loss {loss} Ta {pacing}: p99 {times:?}, packets {packets:?}");
         assert!(sorted(&|it| late(it.completed))[999].is_finite(), "all of them connect");
         assert!(times[0] <= usable && times[1] <= completed, "{loss} {pacing}: {times:?}");
