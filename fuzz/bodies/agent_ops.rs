@@ -113,7 +113,7 @@ impl Session {
     fn new(program: &mut Program<'_>) -> Self {
         let flags = program.byte();
         let role = if flags & 1 == 0 { Role::Controlling } else { Role::Controlled };
-        let mut ta = Duration::from_millis(50);
+        let mut ta = Duration::from_millis(5);
         let mut config = Config::new(role, [flags; 32]).trace(64);
         config = config.nomination(
             program.pick(&[Nomination::First, Nomination::Best { settle: Duration::from_millis(100) }]),

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::trickle::Trickle;
 use crate::candidate::RemoteFilter;
 pub use crate::checks::Implementation;
+pub use crate::checks::likelihood::CheckOrder;
 pub use crate::checks::limits::Limits;
 pub use crate::checks::nominate::Nomination;
+pub use crate::checks::recheck::Recheck;
 pub use crate::checks::role::Role;
 use crate::checks::set::Settings;
 use crate::consent::KEEPALIVE;
@@ -86,6 +88,8 @@ pub struct Config {
     pub(crate) implementation: Implementation,
     pub(crate) trickle: Trickle,
     pub(crate) keepalive: Duration,
+    pub(crate) check_order: CheckOrder,
+    pub(crate) recheck: Recheck,
 }
 
 impl Config {
@@ -103,13 +107,15 @@ impl Config {
             host_names: HostNames::Addresses,
             external: Vec::new(),
             remote_filter: RemoteFilter::new(),
-            pacing: Duration::from_millis(50),
+            pacing: Duration::from_millis(5),
             unauthenticated: Answer::Limited,
             limits: Limits::default(),
             trace: 0,
             implementation: Implementation::Full,
             trickle: Trickle::Full,
             keepalive: KEEPALIVE,
+            check_order: CheckOrder::Likelihood,
+            recheck: Recheck::On,
         }
     }
 
@@ -174,7 +180,7 @@ impl Config {
         self
     }
 
-    /// The Ta that this agent proposes; default 50 ms, at least 5 ms. The larger of both proposals is used
+    /// The Ta that this agent proposes; default 5 ms, which is the least. The larger of both proposals is used
     /// (RFC 8445 §14.2).
     #[must_use]
     pub fn pacing(mut self, ta: Duration) -> Self {
@@ -216,6 +222,20 @@ impl Config {
         self
     }
 
+    /// Which pairs are checked first; default [`CheckOrder::Likelihood`].
+    #[must_use]
+    pub fn check_order(mut self, order: CheckOrder) -> Self {
+        self.check_order = order;
+        self
+    }
+
+    /// Whether likely pairs without an answer are checked again early; default [`Recheck::On`].
+    #[must_use]
+    pub fn recheck(mut self, recheck: Recheck) -> Self {
+        self.recheck = recheck;
+        self
+    }
+
     /// How much the session may hold, whatever the peer does; default [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -233,7 +253,8 @@ impl Config {
     pub(crate) fn settings(&self) -> Settings {
         let (role, nomination, pacing) = (self.role, self.nomination, self.pacing);
         let (implementation, limits) = (self.implementation, self.limits);
-        Settings { role, nomination, pacing, implementation, limits }
+        let (order, recheck) = (self.check_order, self.recheck);
+        Settings { role, nomination, pacing, order, recheck, implementation, limits }
     }
 
     /// Every component of every data stream, in order.

@@ -45,7 +45,6 @@ impl Flow {
         }
     }
 
-    /// Whether a consent request of this id is open.
     /// Nothing keeps it alive any more.
     pub(super) fn end(&mut self) {
         self.pair = None;
@@ -54,6 +53,7 @@ impl Flow {
         self.lost = None;
     }
 
+    /// Whether a consent request of this id is open.
     pub(super) fn asks(&self, id: TransactionId) -> bool {
         self.consent.as_ref().is_some_and(|consent| consent.is_open(id))
     }

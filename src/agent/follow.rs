@@ -109,7 +109,7 @@ impl Agent {
             let component = self.flows[index].component;
             let pair = self.pair_to_use(index);
             // The selected pair went with its base. Data takes the next valid pair meanwhile, if there is one.
-            let bereft = self.checks.is_bereft(component);
+            let bereft = self.checks.is_bereft(now, component);
             let generation = self.checks.generation;
             let flow = &mut self.flows[index];
             if bereft && !flow.bereft && flow.lost.is_none() {

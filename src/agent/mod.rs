@@ -68,7 +68,9 @@ use pacer::{Allowance, Pacer};
 use relays::Relays;
 
 pub use choose::ValidPair;
-pub use config::{Answer, Config, HostNames, Implementation, Limits, Nomination, Policy, Role};
+pub use config::{
+    Answer, CheckOrder, Config, HostNames, Implementation, Limits, Nomination, Policy, Recheck, Role,
+};
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};

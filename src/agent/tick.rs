@@ -140,7 +140,7 @@ impl Agent {
 
     fn wants_slot(&self) -> bool {
         !self.is_over()
-            && ((self.checks.wants_slot() && !self.is_unknown_to_peer())
+            && ((self.checks.wants_slot(self.now) && !self.is_unknown_to_peer())
                 || self.relays.wants_slot()
                 || self.gatherer.wants_slot())
     }
@@ -163,7 +163,13 @@ impl Agent {
                 at = earliest(at, deadline);
             }
         }
-        let slot = self.wants_slot().then(|| self.pacer.next());
+        let recheck =
+            self.checks.recheck_deadline().filter(|_| !self.is_over() && !self.is_unknown_to_peer());
+        let slot = if self.wants_slot() {
+            Some(self.pacer.next())
+        } else {
+            recheck.map(|at| at.max(self.pacer.next()))
+        };
         match (at, slot) {
             (at, Some(slot)) if at.is_none_or(|at| slot <= at) => Some(Wake { at: slot, slot: true }),
             (at, _) => at.map(|at| Wake { at, slot: false }),

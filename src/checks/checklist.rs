@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
+use super::likelihood::Likelihood;
 use super::pair::{Order, PairId};
 use crate::credentials::{Credentials, Pwd, Ufrag};
 use crate::stun::Key;
@@ -52,10 +53,14 @@ pub struct Component {
     pub(super) valid: BTreeSet<(Reverse<u64>, PairId)>,
     /// Pairs that are Frozen, Waiting or In-Progress, best first.
     pub(super) open: BTreeSet<(Reverse<u64>, PairId)>,
+    /// The same, likeliest last.
+    pub(super) likely: BTreeSet<(Likelihood, PairId)>,
     /// Pairs that are Failed, best first.
     pub(super) failed: BTreeSet<(Reverse<u64>, PairId)>,
     /// When the first pair became valid.
     pub(super) first_valid: Option<Instant>,
+    /// A check of the peer was authenticated on one of its pairs.
+    pub(super) is_heard: bool,
     /// The pair that our nominating check is on.
     pub(super) nominating: Option<PairId>,
     /// The nominated pair (RFC 8445 §8.1.1).
@@ -77,6 +82,11 @@ impl Component {
     /// The pairs that are not decided yet, best first.
     pub(super) fn open(&self) -> impl Iterator<Item = PairId> + '_ {
         self.open.iter().map(|(_, id)| *id)
+    }
+
+    /// How likely the likeliest of the pairs works that are not decided yet.
+    pub(super) fn likeliest(&self) -> Likelihood {
+        self.likely.last().map_or(Likelihood::Unlikely, |(likelihood, _)| *likelihood)
     }
 
     /// The pair that data uses now: the selected one, or the best valid one (RFC 8445 §12.1).

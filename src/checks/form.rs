@@ -54,6 +54,7 @@ impl ChecklistSet {
             Some(local) => local.candidate = candidate,
             None => drop(self.add_local(base, component, candidate)),
         }
+        self.reconsider(base);
     }
 
     /// Whether a candidate of this address and base is among those of the types that `told` (RFC 8445 §5.1.3, RFC 8838
@@ -158,6 +159,7 @@ impl ChecklistSet {
         }
         let component = local.component;
         let priority = self.pair_priority(local.candidate.priority, far.priority);
+        let likelihood = self.likelihood(base, far);
         let group = self.groups.join(local.candidate.foundation, far.candidate.foundation);
         let free = self.places.iter().position(|place| place.pair.is_none());
         let index = free.unwrap_or(self.places.len());
@@ -184,6 +186,12 @@ impl ChecklistSet {
             queued: false,
             nominating: false,
             blocked: permission == Permission::Needed,
+            silent: false,
+            likelihood,
+            recheck: None,
+            rechecks: 0,
+            triggered: None,
+            unanswered: None,
             transaction: None,
         };
         let state = self.groups.initial_state(group, pair.rank(id));
@@ -228,6 +236,7 @@ impl ChecklistSet {
         let (component, transaction, group) = (pair.component, pair.transaction, pair.group);
         let (path, priority) = ((pair.base, pair.destination), pair.priority);
         let was_selected = self.is_selected(id);
+        self.disarm_recheck(id);
         self.unindex(id);
         self.groups.part(group);
         if let Some(transaction) = transaction {

@@ -2,12 +2,27 @@
 //!
 //! Pairs of one foundation are likely to share a fate, so one of them is checked first and the others wait
 //! Frozen. A `Group` holds what the rules ask about a foundation, so that no rule has to scan pairs.
+//!
+//! # Silence
+//! RFC 8445 §6.1.4.2 keeps the others Frozen until the first one has failed: 39.5 s, as long as the peer's patience, so
+//! where the first one is dead and they are not, a path that exists is found by nobody. It is dead alone where a socket
+//! goes while checks run, most of all that of a relay: all relayed candidates of a server have one foundation. Here
+//! a pair that two requests in a row got no answer on does not hold the others back any more: when nothing is Waiting,
+//! the next one is, 3 RTO after the first, and so on. That is all that is beyond the RFC. Freezing saves checks that are
+//! likely to be vain (§2.4) and has no other use: the peer cannot tell, order, pacing and the number of checks are as
+//! they were, and each pair is checked that would be checked later. The pair itself goes on until it fails.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pair::{PairId, PairState};
+use super::pair::{Pair, PairId, PairState};
+use super::request::Check;
+use super::set::ChecklistSet;
 use crate::candidate::Foundation;
+use crate::stun::TransactionId;
+
+/// The request of a check that leaves when the others have nothing to wait for any more.
+const SILENT_FROM: u8 = 3;
 
 /// A pair foundation, by its place in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,12 +31,36 @@ pub struct GroupId(u16);
 /// The order inside a foundation: first checklist, lowest component, highest priority.
 pub(super) type Rank = (u16, u16, Reverse<u64>, PairId);
 
+/// What the state of a pair means to the others of its foundation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Frozen,
+    /// Waiting or In-Progress: the others wait for its outcome.
+    Active,
+    /// In-Progress, and nobody answers.
+    Silent,
+    Succeeded,
+    Failed,
+}
+
+impl Standing {
+    pub(super) fn of(pair: &Pair) -> Self {
+        match pair.state {
+            PairState::Frozen => Self::Frozen,
+            PairState::InProgress if pair.silent => Self::Silent,
+            PairState::Waiting | PairState::InProgress => Self::Active,
+            PairState::Succeeded => Self::Succeeded,
+            PairState::Failed => Self::Failed,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Group {
     key: (Foundation, Foundation),
     /// Pairs of any state.
     members: u16,
-    /// Pairs that are Waiting or In-Progress, in any checklist.
+    /// Pairs that are Waiting or In-Progress and not silent, in any checklist.
     active: u16,
     /// Pairs that Succeeded, in any checklist.
     succeeded: u16,
@@ -37,7 +76,7 @@ pub(super) struct Groups {
     list: Vec<Group>,
     /// Places in the list that no pair needs any more.
     free: Vec<GroupId>,
-    /// Those with Frozen pairs and nothing Waiting or In-Progress.
+    /// Those with Frozen pairs and nothing Waiting or In-Progress, silent ones aside.
     thawable: BTreeSet<GroupId>,
     /// Waiting and In-Progress pairs of all groups: Num-Waiting + Num-In-Progress of RFC 8445 §14.3.
     active: u32,
@@ -92,35 +131,37 @@ impl Groups {
     }
 
     /// A pair leaves its state, or the checklist.
-    pub(super) fn leave(&mut self, id: GroupId, rank: Rank, state: PairState) {
+    pub(super) fn leave(&mut self, id: GroupId, rank: Rank, standing: Standing) {
         let group = &mut self.list[usize::from(id.0)];
-        match state {
-            PairState::Frozen => {
+        match standing {
+            Standing::Frozen => {
                 group.frozen.remove(&rank);
             }
-            PairState::Waiting | PairState::InProgress => {
+            Standing::Active => {
                 group.active -= 1;
                 self.active -= 1;
             }
-            PairState::Succeeded => group.succeeded -= 1,
-            PairState::Failed => {}
+            Standing::Silent => self.active -= 1,
+            Standing::Succeeded => group.succeeded -= 1,
+            Standing::Failed => {}
         }
         self.note_thawable(id);
     }
 
     /// A pair joins in this state.
-    pub(super) fn enter(&mut self, id: GroupId, rank: Rank, state: PairState) {
+    pub(super) fn enter(&mut self, id: GroupId, rank: Rank, standing: Standing) {
         let group = &mut self.list[usize::from(id.0)];
-        match state {
-            PairState::Frozen => {
+        match standing {
+            Standing::Frozen => {
                 group.frozen.insert(rank);
             }
-            PairState::Waiting | PairState::InProgress => {
+            Standing::Active => {
                 group.active += 1;
                 self.active += 1;
             }
-            PairState::Succeeded => group.succeeded += 1,
-            PairState::Failed => {}
+            Standing::Silent => self.active += 1,
+            Standing::Succeeded => group.succeeded += 1,
+            Standing::Failed => {}
         }
         self.note_thawable(id);
     }
@@ -163,5 +204,20 @@ impl Groups {
     /// Num-Waiting + Num-In-Progress of RFC 8445 §14.3.
     pub(super) fn active(&self) -> u32 {
         self.active
+    }
+}
+
+impl ChecklistSet {
+    /// A check is sent again.
+    pub(super) fn note_silence(&mut self, id: TransactionId, check: &Check) {
+        let is_late = self.transactions.find(id).is_some_and(|open| open.sent >= SILENT_FROM);
+        let waits = |pair: &Pair| pair.transaction == Some(id) && Standing::of(pair) == Standing::Active;
+        if is_late && self.pair(check.pair).is_some_and(waits) {
+            self.unindex(check.pair);
+            if let Some(pair) = self.pair_mut(check.pair) {
+                pair.silent = true;
+            }
+            self.index(check.pair);
+        }
     }
 }

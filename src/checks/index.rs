@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use super::freeze::Standing;
 use super::pair::{Failure, Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
@@ -25,14 +26,16 @@ impl ChecklistSet {
     pub(super) fn unindex(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
-        let (state, component) = (pair.state, pair.component);
-        self.groups.leave(group, rank, state);
+        let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
+        let (standing, component) = (Standing::of(pair), pair.component);
+        self.groups.leave(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             checklist.waiting.remove(&order);
             if let Some(component) = checklist.component_mut(component.component) {
-                component.open.remove(&(order.0, id));
-                component.failed.remove(&(order.0, id));
-                component.valid.remove(&(order.0, id));
+                component.open.remove(&ranked);
+                component.likely.remove(&(likelihood, id));
+                component.failed.remove(&ranked);
+                component.valid.remove(&ranked);
             }
         }
     }
@@ -41,25 +44,27 @@ impl ChecklistSet {
     pub(super) fn index(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
-        let (state, component) = (pair.state, pair.component);
+        let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
+        let (state, standing, component) = (pair.state, Standing::of(pair), pair.component);
         let checkable = state == PairState::Waiting
             && !pair.blocked
             && !pair.queued
             && !self.is_late(component, pair.priority);
         let valid = pair.valid.is_some();
-        self.groups.enter(group, rank, state);
+        self.groups.enter(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             if checkable {
                 checklist.waiting.insert(order);
             }
             if let Some(component) = checklist.component_mut(component.component) {
                 if state.is_open() {
-                    component.open.insert((order.0, id));
+                    component.open.insert(ranked);
+                    component.likely.insert((likelihood, id));
                 } else if state == PairState::Failed {
-                    component.failed.insert((order.0, id));
+                    component.failed.insert(ranked);
                 }
                 if valid {
-                    component.valid.insert((order.0, id));
+                    component.valid.insert(ranked);
                 }
             }
         }

@@ -8,6 +8,7 @@
 //! | §6.1.2.6, §7.2.5.3.3 freezing over the whole checklist set | [`freeze`] |
 //! | §6.1.2.1, §6.1.4.1, §7.2.5.4, §8.1.2 state of one checklist | [`checklist`] |
 //! | §6.1.4.2 what is checked next, §14.3 its RTO | [`schedule`] |
+//! | beyond the RFC: the likely pairs first, and again | [`likelihood`], [`recheck`] |
 //! | §7.2 our check and its answer | [`request`] |
 //! | §7.3 the peer's check | [`respond`] |
 //! | §8.1.1 when to nominate | [`nominate`] |
@@ -20,9 +21,11 @@ pub mod form;
 pub mod freeze;
 mod index;
 pub mod learn;
+pub mod likelihood;
 pub mod limits;
 pub mod nominate;
 pub mod pair;
+pub mod recheck;
 pub mod request;
 pub mod respond;
 pub mod role;
@@ -34,7 +37,9 @@ pub mod set;
 mod tests;
 
 pub use form::Permission;
+pub use likelihood::CheckOrder;
 pub use limits::Limits;
 pub use pair::{Failure, Pair, PairId, PairState, RemoteId};
+pub use recheck::Recheck;
 pub use role::Role;
 pub use set::{ChecklistSet, Generation, Implementation};

@@ -107,11 +107,11 @@ impl ChecklistSet {
         if component.decided && !renominates {
             return;
         }
-        let (Some(first_valid), Some(&(_, id)), true) =
-            (component.first_valid, component.valid.first(), idle)
-        else {
-            return;
-        };
+        let (Some(first_valid), true) = (component.first_valid, idle) else { return };
+        // One that answered too long ago is no path any more (RFC 7675 §5.1).
+        let agrees = |id: &PairId| self.pair(*id).is_some_and(|pair| pair.has_consent(now));
+        let component = self.checklist(stream).and_then(|list| list.component(number));
+        let Some(id) = component.and_then(|component| component.valid().find(agrees)) else { return };
         let Some(pair) = self.pair(id).filter(|_| self.roles.role == Role::Controlling) else { return };
         if let Some(selected) = selected {
             // With renomination a better pair that comes later is nominated with a higher value.
@@ -155,6 +155,7 @@ impl ChecklistSet {
         if let Some(pair) = self.pair_mut(id) {
             pair.nominating = true;
             pair.nomination = value;
+            pair.rechecks = 0;
         }
         self.trigger(id);
     }
@@ -175,11 +176,12 @@ impl ChecklistSet {
 
     /// Whether a component has lost its selected pair with a base, and this agent will not nominate another one: because
     /// it may not (RFC 8445 §8.1.1), is controlled, or has none left. Only a restart brings both ends to one pair again.
-    pub fn is_bereft(&self, at: ComponentId) -> bool {
+    pub fn is_bereft(&self, now: Instant, at: ComponentId) -> bool {
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
         let may = self.roles.role == Role::Controlling && self.renominates(at.stream);
         component.filter(|it| it.decided && it.selected.is_none()).is_some_and(|component| {
-            let next = component.valid().chain(component.open()).next();
+            let agrees = |id: &PairId| self.pair(*id).is_some_and(|pair| pair.has_consent(now));
+            let next = component.valid().filter(agrees).chain(component.open()).next();
             !may || next.or(component.nominating).is_none()
         })
     }

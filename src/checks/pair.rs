@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use super::freeze::{GroupId, Rank};
+use super::likelihood::Likelihood;
 use crate::candidate::BaseId;
 use crate::consent::EXPIRY;
 use crate::io::ComponentId;
@@ -138,12 +139,24 @@ pub struct Pair {
     pub(super) nominating: bool,
     /// Waits for a TURN permission; no ordinary check until then.
     pub blocked: bool,
+    /// The check that is under way was sent again and again (see [`freeze`](super::freeze)).
+    pub(super) silent: bool,
+    /// How likely it works.
+    pub(super) likelihood: Likelihood,
+    /// When it may be checked again, and how often it was.
+    pub(super) recheck: Option<Instant>,
+    pub(super) rechecks: u8,
+    /// When its last triggered check began.
+    pub(super) triggered: Option<Instant>,
+    /// When the first of the checks in a row began that have no answer.
+    pub(super) unanswered: Option<Instant>,
     /// The transaction that is under way.
     pub(super) transaction: Option<TransactionId>,
 }
 
-/// The order of checks inside a checklist: highest priority, then lowest component (RFC 8445 §6.1.4.2).
-pub(super) type Order = (Reverse<u64>, u16, PairId);
+/// The order of checks inside a checklist: the likeliest, then highest priority, then lowest component (RFC 8445
+/// §6.1.4.2).
+pub(super) type Order = (Reverse<Likelihood>, Reverse<u64>, u16, PairId);
 
 impl Pair {
     /// The peer checks it, and has not answered us for as long as a check takes to fail. What its checks revive (RFC 8445
@@ -158,7 +171,7 @@ impl Pair {
     }
 
     pub(super) fn order(&self, id: PairId) -> Order {
-        (Reverse(self.priority), self.component.component, id)
+        (Reverse(self.likelihood), Reverse(self.priority), self.component.component, id)
     }
 
     pub(super) fn rank(&self, id: PairId) -> Rank {

@@ -167,9 +167,12 @@ impl ChecklistSet {
         // The answer to a check that a triggered one had replaced: the later one has nothing left to prove, unless
         // it nominates.
         let superseded = other.filter(|other| *other != id);
-        let still_open = superseded.filter(|other| self.nominates(*other));
+        let still_open = superseded.filter(|other| !check.use_candidate && self.nominates(*other));
         if let (Some(other), None) = (superseded, still_open) {
             self.transactions.cancel(other);
+        }
+        if still_open.is_none() {
+            self.disarm_recheck(check.pair);
         }
         self.unindex(check.pair);
         let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
@@ -177,6 +180,7 @@ impl ChecklistSet {
             pair.valid = pair.valid.or(Some(local));
             pair.answered = Some(now);
             pair.asked = None;
+            pair.unanswered = None;
             pair.quality.responses_received += 1;
             pair.quality.rtt = transaction.rtt(now).or(pair.quality.rtt);
             pair.transaction = still_open;
@@ -276,7 +280,10 @@ impl ChecklistSet {
     pub fn poll_timeout(&mut self, now: Instant) -> Option<Timeout> {
         loop {
             match self.transactions.poll_due(now)? {
-                Due::Retransmit(id, _) => return Some(Timeout::Retransmit(id)),
+                Due::Retransmit(id, check) => {
+                    self.note_silence(id, &check);
+                    return Some(Timeout::Retransmit(id));
+                }
                 Due::TimedOut(id, check) => {
                     if let Outcome::Failed(pair) = self.fail(id, &check, Failure::Unanswered) {
                         return Some(Timeout::Failed(pair));
@@ -296,6 +303,7 @@ impl ChecklistSet {
         pair.transaction = None;
         pair.nominating = false;
         let component = pair.component;
+        self.disarm_recheck(check.pair);
         self.unindex(check.pair);
         if let Some(pair) = self.pair_mut(check.pair) {
             pair.state = PairState::Failed;

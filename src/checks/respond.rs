@@ -260,6 +260,8 @@ impl ChecklistSet {
             let selected = wish.is_some() && self.accept(id);
             return Some(Learnt { pair: id, new_remote, selected, one_way: false });
         }
+        let heard = self.checklist_mut(component.stream)?.component_mut(component.component)?;
+        heard.is_heard = true;
         let selected = self.checklist(component.stream)?.component(component.component)?.selected;
         let selected = if state == PairState::Succeeded && wish.is_some() && !fresh {
             // Consent to send on it has lapsed (RFC 7675 §5.1): it is asked for before data is sent again.
@@ -277,7 +279,9 @@ impl ChecklistSet {
                 Some(best) if self.renominates(component.stream) => wish.is_some() || priority > best,
                 Some(best) => wish.is_some() && priority > best,
             };
-            if worth {
+            let is_checked =
+                wish.is_none() && state == PairState::InProgress && self.is_checked_back(now, id);
+            if worth && !is_checked {
                 self.check_back(id, state);
             }
             false

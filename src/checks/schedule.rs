@@ -26,7 +26,10 @@ impl ChecklistSet {
     }
 
     /// Whether [`Self::begin_check`] has something to do.
-    pub fn wants_slot(&self) -> bool {
+    pub fn wants_slot(&self, now: Instant) -> bool {
+        if self.recheck_deadline().is_some_and(|at| at <= now) && self.sends_checks() {
+            return true;
+        }
         let mut lists = self.checklists.iter().enumerate().filter(|_| self.sends_checks());
         lists.any(|(stream, checklist)| {
             let ordinary = checklist.state != ChecklistState::Failed
@@ -40,11 +43,17 @@ impl ChecklistSet {
         if !self.sends_checks() {
             return None;
         }
+        if !self.has_triggered()
+            && let Some(pair) = self.next_recheck(now)
+        {
+            return self.start_check(now, pair);
+        }
         let count = self.checklists.len();
         for offset in 0..count {
             let stream = (self.turn + offset) % count;
-            if let Some(pair) = self.next_pair(stream as u16) {
+            if let Some(pair) = self.next_pair(now, stream as u16) {
                 self.turn = (stream + 1) % count;
+                self.allow_recheck();
                 return self.start_check(now, pair);
             }
         }
@@ -52,22 +61,23 @@ impl ChecklistSet {
     }
 
     /// Steps 1 to 3 of RFC 8445 §6.1.4.2 for one checklist.
-    fn next_pair(&mut self, stream: u16) -> Option<PairId> {
+    fn next_pair(&mut self, now: Instant, stream: u16) -> Option<PairId> {
         let checklist = self.checklist(stream)?;
         checklist.remote.as_ref()?;
         if checklist.in_a_row < MAX_IN_A_ROW {
-            self.next_triggered(stream).or_else(|| self.next_ordinary(stream))
+            self.next_triggered(now, stream).or_else(|| self.next_ordinary(stream))
         } else {
-            self.next_ordinary(stream).or_else(|| self.next_triggered(stream))
+            self.next_ordinary(stream).or_else(|| self.next_triggered(now, stream))
         }
     }
 
-    fn next_triggered(&mut self, stream: u16) -> Option<PairId> {
+    fn next_triggered(&mut self, now: Instant, stream: u16) -> Option<PairId> {
         let checklist = self.checklist_mut(stream)?;
         let id = checklist.triggered.pop_front()?;
         checklist.in_a_row = checklist.in_a_row.saturating_add(1);
         if let Some(pair) = self.pair_mut(id) {
             pair.queued = false;
+            pair.triggered = Some(now);
         }
         Some(id)
     }
@@ -83,7 +93,7 @@ impl ChecklistSet {
                 self.set_state(id, PairState::Waiting);
             }
         }
-        self.checklist(stream)?.waiting.first().map(|(_, _, id)| *id)
+        self.checklist(stream)?.waiting.first().map(|(.., id)| *id)
     }
 
     fn start_check(&mut self, now: Instant, id: PairId) -> Option<TransactionId> {
@@ -99,9 +109,13 @@ impl ChecklistSet {
             pair.asked.get_or_insert(now);
         }
         if pair.state != PairState::Succeeded {
-            self.set_state(id, PairState::InProgress);
+            self.unindex(id);
+            let pair = self.pair_mut(id)?;
+            (pair.state, pair.silent) = (PairState::InProgress, false);
+            self.index(id);
         }
         self.transactions.start(now, transaction, check, rto);
+        self.arm_recheck(now, id);
         Some(transaction)
     }
 

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
 use super::freeze::Groups;
+use super::likelihood::CheckOrder;
 use super::limits::Limits;
 use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
+use super::recheck::{Recheck, Rechecks};
 use super::request::Check;
 use super::role::{Role, Roles};
 use crate::candidate::{BaseId, Candidate};
@@ -64,6 +66,10 @@ pub struct Settings {
     pub nomination: Nomination,
     /// The Ta that is proposed.
     pub pacing: Duration,
+    /// What is checked first.
+    pub order: CheckOrder,
+    /// What is checked again.
+    pub recheck: Recheck,
     /// Whether this agent is a full or a lite one.
     pub implementation: Implementation,
     /// How much it may hold.
@@ -101,6 +107,9 @@ pub struct ChecklistSet {
     /// A pair's identity is where a packet goes: its base and the remote transport address.
     pub(super) by_path: HashMap<(BaseId, SocketAddr), PairId>,
     pub(super) groups: Groups,
+    pub(super) order: CheckOrder,
+    pub(super) recheck: Recheck,
+    pub(super) rechecks: Rechecks,
     pub(super) transactions: Transactions<Check>,
     pub(super) rng: Rng,
     /// The checklist whose turn it is (RFC 8445 §6.1.4.2).
@@ -160,6 +169,9 @@ impl ChecklistSet {
             places: Vec::new(),
             by_path: HashMap::new(),
             groups: Groups::default(),
+            order: settings.order,
+            recheck: settings.recheck,
+            rechecks: Rechecks::default(),
             transactions: Transactions::default(),
             rng,
             turn: 0,

@@ -4,6 +4,8 @@ mod answering;
 mod asking;
 mod concluding;
 mod forming;
+mod rechecks;
+mod silence;
 mod trickle;
 
 use super::checklist::ChecklistState;
@@ -31,6 +33,8 @@ const REMOTE_PWD: &str = "remotePasswordOf22Chars";
 
 fn set(role: Role, components: &[u16]) -> ChecklistSet {
     let settings = Settings {
+        order: crate::checks::CheckOrder::Priority,
+        recheck: crate::checks::Recheck::Off,
         role,
         nomination: Nomination::First,
         pacing: Duration::from_millis(50),
@@ -461,14 +465,14 @@ fn a_late_candidate_of_a_component_with_a_selected_pair_is_not_checked() {
     }
     assert!(set.is_selected(pair(&set, near, "192.0.2.9:6000")));
     remote(&mut set, first, 2, 9, "192.0.2.9:6002");
-    assert!(!set.wants_slot() && set.begin_check(now).is_none());
+    assert!(!set.wants_slot(now) && set.begin_check(now).is_none());
     remote(&mut set, second, 1, 9, "192.0.2.9:6001");
-    assert!(set.wants_slot() && set.begin_check(now).is_some() && !set.wants_slot());
+    assert!(set.wants_slot(now) && set.begin_check(now).is_some() && !set.wants_slot(now));
     // With its base the selected pair goes, and the component is open again.
     base(&mut set, 2, first, 1, "192.0.2.2:5000");
-    assert!(!set.wants_slot());
+    assert!(!set.wants_slot(now));
     set.remove_base(near);
-    assert!(set.wants_slot() && set.begin_check(now).is_some());
+    assert!(set.wants_slot(now) && set.begin_check(now).is_some());
 }
 
 /// A valid check of the peer to the first base of a stream, from this port.
@@ -492,6 +496,8 @@ fn flood(set: &mut ChecklistSet, ports: std::ops::Range<u16>) {
 
 fn limited(limits: Limits, theirs: &[Credentials]) -> ChecklistSet {
     let settings = Settings {
+        order: crate::checks::CheckOrder::Priority,
+        recheck: crate::checks::Recheck::Off,
         role: Role::Controlling,
         nomination: Nomination::First,
         pacing: Duration::from_millis(5),

@@ -94,6 +94,12 @@ impl<const N: usize> From<[Interface; N]> for Host {
     }
 }
 
+impl From<Vec<Interface>> for Host {
+    fn from(interfaces: Vec<Interface>) -> Self {
+        Self(interfaces)
+    }
+}
+
 /// What a node has to say when it is polled.
 pub(super) enum Polled {
     Packets(Vec<Packet>),

@@ -15,8 +15,11 @@ use super::world::World;
 use crate::rng::Rng;
 use crate::time::Instant;
 
-/// Each round teaches a host the sources it saw in the round before. A mapping that depends on its destination is
+/// Each round teaches a socket the sources it saw in the round before. A mapping that depends on its destination is
 /// learnt in the second one; two more find nothing that these did not.
+///
+/// Between NATs that map each destination anew and filter nothing every source is a new one. What a socket learns it
+/// sends to itself, as an agent does (RFC 8445 §7.3.1.4), so each question teaches one address at most.
 const ROUNDS: usize = 4;
 /// The port that is assumed of a host without an agent.
 const PORT: u16 = 50_000;
@@ -37,8 +40,9 @@ impl World {
                 .iter()
                 .filter_map(|socket| trial.reflexive(sides[own].host, *socket))
                 .collect();
-            let sockets = sides[own].sockets.clone();
-            sides[far].targets.extend(sockets.into_iter().chain(reflexive));
+            let known = sides[own].sockets.iter().copied().chain(reflexive);
+            let known: Vec<_> = known.collect();
+            sides[far].know(&known);
         }
         (0..ROUNDS).any(|_| {
             // Both, even if the first one succeeds: there is no harm in it.
@@ -58,11 +62,18 @@ impl World {
 struct Side {
     host: HostId,
     sockets: Vec<SocketAddr>,
-    /// Addresses of the other side.
-    targets: BTreeSet<SocketAddr>,
+    /// Which socket knows which address of the other side.
+    targets: BTreeSet<(SocketAddr, SocketAddr)>,
 }
 
 impl Side {
+    /// Learns addresses by signaling.
+    fn know(&mut self, targets: &[SocketAddr]) {
+        for socket in &self.sockets {
+            self.targets.extend(targets.iter().map(|target| (*socket, *target)));
+        }
+    }
+
     fn is_at(&self, receiver: HostId, addr: SocketAddr) -> bool {
         receiver == self.host && self.sockets.contains(&addr)
     }
@@ -98,23 +109,18 @@ impl<'a> Trial<'a> {
     fn round(&mut self, sides: &mut [Side; 2], own: usize, far: usize) -> bool {
         let mut found = false;
         let targets = sides[own].targets.clone();
-        for socket in sides[own].sockets.clone() {
-            for target in targets.iter().filter(|target| target.is_ipv4() == socket.is_ipv4()) {
-                let Some((_, asked)) = self
-                    .send(sides[own].host, socket, *target)
-                    .filter(|(receiver, asked)| sides[far].is_at(*receiver, asked.destination))
-                else {
-                    continue;
-                };
-                sides[far].targets.insert(asked.source);
-                let answer = self.send(sides[far].host, asked.destination, asked.source);
-                let back =
-                    answer.filter(|(receiver, it)| *receiver == sides[own].host && it.destination == socket);
-                if let Some((_, answer)) = back {
-                    sides[own].targets.insert(answer.source);
-                    found |= answer.source == *target;
-                }
-            }
+        for (socket, target) in targets.into_iter().filter(|(from, to)| from.is_ipv4() == to.is_ipv4()) {
+            let Some((_, asked)) = self
+                .send(sides[own].host, socket, target)
+                .filter(|(receiver, asked)| sides[far].is_at(*receiver, asked.destination))
+            else {
+                continue;
+            };
+            sides[far].targets.insert((asked.destination, asked.source));
+            let answer = self.send(sides[far].host, asked.destination, asked.source);
+            let back =
+                answer.filter(|(receiver, it)| *receiver == sides[own].host && it.destination == socket);
+            found |= back.is_some_and(|(_, answer)| answer.source == target);
         }
         found
     }

@@ -15,12 +15,14 @@ mod names;
 mod nat_behaviour;
 mod pair;
 mod peer;
+mod plan;
 mod random;
 mod relayed;
 mod renomination;
 mod replay;
 mod restart;
 mod roles;
+mod scenarios;
 mod schedule;
 mod trickle;
 

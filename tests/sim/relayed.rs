@@ -156,3 +156,23 @@ fn mappings_that_change_with_every_check_do_not_keep_the_relay_from_being_used()
         assert!(took < secs(5), "{took:?}");
     }
 }
+
+/// All relayed candidates of a server have one foundation (RFC 8445 §5.1.1.3): where the socket of the first one goes
+/// while it is checked, the others are Frozen for the 39.5 s that it takes to fail, and for as long the NAT lets nothing
+/// in from them.
+#[test]
+fn the_relays_of_sockets_that_stay_are_checked_when_that_of_one_that_goes_is_silent() {
+    let mut world = World::new(1);
+    let turn = world.turn_server();
+    let config = Config::new(Role::Controlled, seed(1)).turn_server(turn.clone()).policy(Policy::Relay);
+    let interfaces = [(); 3].map(|()| Interface::v4(Nat::none()));
+    let a = world.agent(interfaces, config);
+    let b =
+        world.agent(Nat::port_restricted(), Config::new(Role::Controlling, seed(2)).stun_server(turn.addr));
+    world.signal_one_way(a, b, ms(50));
+    world.run_for(secs(1));
+    world.remove_interface(a, world.addresses(a)[0]);
+    world.signal_one_way(b, a, ms(50));
+    let took = world.run_until(secs(60), |w| w.completed(a) && w.completed(b));
+    assert!(took < secs(5), "{took:?} {world}");
+}

@@ -1,5 +1,6 @@
 //! The seed is the whole test.
 
+use floe::agent::Recheck;
 use floe::sim::{Captured, Interface, Link, Nat, World};
 use floe::trace::What;
 use floe::{Config, Role};
@@ -57,7 +58,7 @@ fn a_timer_goes_before_a_datagram_of_the_same_instant() {
     let [a, b] = [Role::Controlling, Role::Controlled].map(|role| {
         let slow = Interface::v4(Nat::none()).link(Link::ideal().latency(ms(125)));
         let seed = world.seed();
-        world.agent(slow, Config::new(role, seed))
+        world.agent(slow, Config::new(role, seed).recheck(Recheck::Off))
     });
     world.signal_one_way(b, a, ms(50));
     world.run_for(secs(1));

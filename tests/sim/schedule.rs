@@ -1,210 +1,28 @@
 //! Sessions that nobody thought of: random places, networks, signaling and mishaps, from one number each. What has to
 //! hold is in [`Session::judge`]. A failure is tried again without each of its troubles, and told with those that it
-//! needs: `FLOE_PLAN=NUMBER FLOE_TROUBLES=MASK` replays it. `FLOE_PLANS=COUNT` runs more, `FLOE_FIRST_PLAN` later ones.
+//! needs: `FLOE_PLAN=NUMBER FLOE_TROUBLES=MASK` replays it. `FLOE_PLANS=COUNT` runs more, `FLOE_FIRST_PLAN` later ones:
+//! some thousand a second.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use floe::agent::{Event, Why};
-use floe::rng::Rng;
-use floe::sim::{Filtering, Gateway, Hairpin, HostId, Interface, Link, Mapping, Nat, Ports, Refresh, World};
-use floe::{Agent, Config, Role, State};
+use floe::sim::{Gateway, HostId, Interface, Link, Nat, World};
+use floe::{Agent, Config, State};
 
+use super::plan::{BITS, Mishap, Plan, TROUBLES};
 use super::{ms, secs};
 
 /// Plans of one run of the test.
 const PLANS: u64 = 1000;
-/// Mishaps happen until then.
-const UNREST: u64 = 20_000;
+/// After so many failures it is enough.
+const MAX_FAILURES: usize = 30;
 /// How long it is quiet after that: the longest signaling, the patience of RFC 8863 after a restart, the life of a
 /// check that a last retransmission triggers, and the time until an agent without consent gives up.
 const QUIET: Duration = Duration::from_secs(6 + 40 + 32 + 40 + 60);
-
-/// What can be taken out of a plan to find what a failure needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-enum Trouble {
-    Loss,
-    Jitter,
-    Duplication,
-    Reordering,
-    SlowSignals,
-    LateTrickle,
-    RoleConflict,
-    Restarts,
-    Flushes,
-    Removals,
-    Additions,
-    Lite,
-    Interfaces,
-    V6,
-    DeadServer,
-    Turn,
-    NatA,
-    NatB,
-    Skew,
-    Strategies,
-    Holes,
-}
-
-const TROUBLES: [Trouble; 21] = [
-    Trouble::Loss,
-    Trouble::Jitter,
-    Trouble::Duplication,
-    Trouble::Reordering,
-    Trouble::SlowSignals,
-    Trouble::LateTrickle,
-    Trouble::RoleConflict,
-    Trouble::Restarts,
-    Trouble::Flushes,
-    Trouble::Removals,
-    Trouble::Additions,
-    Trouble::Lite,
-    Trouble::Interfaces,
-    Trouble::V6,
-    Trouble::DeadServer,
-    Trouble::Turn,
-    Trouble::NatA,
-    Trouble::NatB,
-    Trouble::Skew,
-    Trouble::Strategies,
-    Trouble::Holes,
-];
-
-/// What a mishap does to one of the two sides.
-#[derive(Debug, Clone, Copy)]
-enum Mishap {
-    Restart(usize),
-    Flush(usize),
-    Remove(usize),
-    Add(usize),
-    /// Direct datagrams vanish for a second.
-    Hole,
-    /// Loss and jitter end, for good.
-    Calm,
-}
-
-/// Everything about a session that is random. All of it is drawn, whatever is taken out later.
-#[derive(Debug)]
-struct Plan {
-    link: Link,
-    signals: [Duration; 2],
-    trickle: [Duration; 2],
-    roles: [Role; 2],
-    lite: Option<usize>,
-    nats: [Option<Nat>; 2],
-    shared: bool,
-    interfaces: [u64; 2],
-    v6: [bool; 2],
-    stun: bool,
-    turn: [bool; 2],
-    dead: [bool; 2],
-    skew: Duration,
-    strategies: [u64; 2],
-    heals: bool,
-    mishaps: Vec<(Duration, Mishap)>,
-}
-
-fn nat(rng: &mut Rng) -> Option<Nat> {
-    let mapping = [Mapping::EndpointIndependent, Mapping::AddressDependent, Mapping::AddressAndPortDependent];
-    let filtering =
-        [Filtering::EndpointIndependent, Filtering::AddressDependent, Filtering::AddressAndPortDependent];
-    let (mapping, filtering) = (mapping[rng.between(0, 2) as usize], filtering[rng.between(0, 2) as usize]);
-    let ports = [Ports::Preserving, Ports::Sequential, Ports::Random][rng.between(0, 2) as usize];
-    let hairpin =
-        [Hairpin::None, Hairpin::ExternalSource, Hairpin::InternalSource][rng.between(0, 2) as usize];
-    let refresh = [Refresh::Outbound, Refresh::Both][rng.between(0, 1) as usize];
-    rng.chance(0.75).then(|| Nat::new(mapping, filtering).ports(ports).hairpin(hairpin).refresh(refresh))
-}
-
-impl Plan {
-    fn draw(number: u64, without: u32) -> Self {
-        let mut bytes = [0x5c; 32];
-        bytes[..8].copy_from_slice(&number.to_le_bytes());
-        let rng = &mut Rng::new(bytes);
-        let on = |trouble: Trouble| without & (1 << trouble as u32) == 0;
-        let mut link = Link::ideal().latency(ms(rng.between(0, 100)));
-        let (loss, jitter) = (f64::from(rng.between(0, 20) as u32) / 100.0, ms(rng.between(0, 80)));
-        let (twice, order) =
-            (f64::from(rng.between(0, 10) as u32) / 100.0, f64::from(rng.between(0, 20) as u32) / 100.0);
-        let rough = [0.5, 0.5, 0.3, 0.3].map(|p| rng.chance(p));
-        if rough[0] && on(Trouble::Loss) {
-            link = link.loss(loss);
-        }
-        if rough[1] && on(Trouble::Jitter) {
-            link = link.jitter(jitter);
-        }
-        if rough[2] && on(Trouble::Duplication) {
-            link = link.duplication(twice);
-        }
-        if rough[3] && on(Trouble::Reordering) {
-            link = link.reordering(order);
-        }
-        let slow = if rng.chance(0.5) { 3000 } else { 200 };
-        let signals = [(); 2].map(|()| ms(rng.between(0, slow)));
-        let trickle = [(); 2].map(|()| ms(if rng.chance(0.3) { rng.between(0, 3000) } else { 0 }));
-        let both = [Role::Controlling, Role::Controlled];
-        let first = both[rng.between(0, 1) as usize];
-        let conflict = rng.chance(0.3) && on(Trouble::RoleConflict);
-        let roles = [first, if conflict { first } else { first.other() }];
-        let lite = (rng.chance(0.12) && on(Trouble::Lite)).then(|| rng.between(0, 1) as usize);
-        let nats = [Trouble::NatA, Trouble::NatB].map(|side| nat(rng).filter(|_| on(side)));
-        let shared = rng.chance(0.1);
-        let interfaces =
-            [(); 2].map(|()| rng.between(1, 3)).map(|n| if on(Trouble::Interfaces) { n } else { 1 });
-        let v6 = [(); 2].map(|()| rng.chance(0.3) && on(Trouble::V6));
-        let stun = rng.chance(0.8);
-        let turn = [(); 2].map(|()| rng.chance(0.35) && on(Trouble::Turn));
-        let dead = [(); 2].map(|()| rng.chance(0.15) && on(Trouble::DeadServer));
-        let skew = ms(rng.between(0, 2000));
-        let strategies =
-            [(); 2].map(|()| rng.between(0, 3)).map(|n| if on(Trouble::Strategies) { n } else { 0 });
-        let heals = rng.chance(0.5);
-        let mut mishaps = vec![(ms(UNREST), Mishap::Calm)];
-        let counts = [(0.4, 3), (0.25, 2), (0.2, 2), (0.2, 2), (0.2, 2)].map(|(chance, most)| {
-            let count = rng.between(1, most);
-            if rng.chance(chance) { count } else { 0 }
-        });
-        for (kind, count) in counts.into_iter().enumerate() {
-            for _ in 0..count {
-                let (at, side) = (ms(rng.between(0, UNREST - 1000)), rng.between(0, 1) as usize);
-                let (mishap, trouble) = match kind {
-                    0 => (Mishap::Restart(side), Trouble::Restarts),
-                    1 => (Mishap::Flush(side), Trouble::Flushes),
-                    2 => (Mishap::Remove(side), Trouble::Removals),
-                    3 => (Mishap::Add(side), Trouble::Additions),
-                    _ => (Mishap::Hole, Trouble::Holes),
-                };
-                if on(trouble) {
-                    mishaps.push((at, mishap));
-                }
-            }
-        }
-        mishaps.sort_by_key(|(at, _)| *at);
-        Self {
-            link,
-            signals: if on(Trouble::SlowSignals) { signals } else { [ms(50); 2] },
-            trickle: if on(Trouble::LateTrickle) { trickle } else { [ms(0); 2] },
-            roles,
-            lite,
-            nats,
-            shared,
-            interfaces,
-            v6,
-            stun,
-            turn,
-            dead,
-            skew: if on(Trouble::Skew) { skew } else { ms(0) },
-            strategies,
-            heals,
-            mishaps,
-        }
-    }
-
-    fn has(&self, wanted: impl Fn(&Mishap) -> bool) -> bool {
-        self.mishaps.iter().any(|(_, mishap)| wanted(mishap))
-    }
-}
 
 /// A plan that is carried out.
 struct Session {
@@ -212,7 +30,8 @@ struct Session {
     plan: Plan,
     hosts: [HostId; 2],
     gateways: [Gateway; 2],
-    /// How often each agent has asked for a restart because its path went with a socket.
+    /// How often each agent has asked for a restart because its path went with a socket, or a restart led
+    /// nowhere.
     asked: [usize; 2],
 }
 
@@ -298,7 +117,10 @@ impl Session {
     fn live(&mut self, time: Duration) {
         self.world.run_for(time);
         for (side, host) in self.hosts.into_iter().enumerate() {
-            let asks = |it: &&(Duration, Event)| it.1 == Event::RestartNeeded(Why::PathGone);
+            // A restarted session that fails beside the one that carries data is told as a stream that failed.
+            let asks = |it: &&(Duration, Event)| {
+                matches!(it.1, Event::RestartNeeded(Why::PathGone) | Event::StreamFailed { .. })
+            };
             let asked = self.world.events(host).iter().filter(asks).count();
             let asks = std::mem::replace(&mut self.asked[side], asked) < asked;
             if self.plan.heals && (asks || self.world.state(host) == State::Disconnected) {
@@ -371,7 +193,10 @@ impl Session {
         for (side, state) in states.into_iter().enumerate() {
             let settled = matches!(state, State::Completed | State::Failed | State::Disconnected);
             // Data takes another pair until the application restarts, as it was asked to.
-            let waits = !self.plan.heals && state == State::Connected && self.asked[side] > 0;
+            // Or a restart leads nowhere, and the pair from before it goes on carrying data.
+            let failed = |it: &(Duration, Event)| matches!(it.1, Event::StreamFailed { .. });
+            let kept = self.world.events(self.hosts[side]).iter().any(failed);
+            let waits = state == State::Connected && (kept || (!self.plan.heals && self.asked[side] > 0));
             waiting |= waits;
             let settled = settled || waits;
             let alone = gone && (self.plan.lite == Some(side) || state == State::Gathering);
@@ -422,8 +247,14 @@ impl Session {
     }
 }
 
-fn run(number: u64, without: u32) -> Result<(), (String, Option<String>)> {
-    let mut told = None;
+/// What went wrong, and with it the plan and the ladder.
+struct Failure {
+    text: String,
+    told: String,
+}
+
+fn run(number: u64, without: u32) -> Result<(), Failure> {
+    let mut told = String::new();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut session = Session::begin(number, Plan::draw(number, without));
         let outcome = catch_unwind(AssertUnwindSafe(|| {
@@ -432,16 +263,32 @@ fn run(number: u64, without: u32) -> Result<(), (String, Option<String>)> {
             session.judge();
         }));
         if let Err(panic) = outcome {
-            told = Some(format!("{:#?}\n{}", session.plan, session.world));
+            told = format!("{:#?}\n{}", session.plan, session.world);
             std::panic::resume_unwind(panic);
         }
     }));
     outcome.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        (text.unwrap_or_default(), told)
+        Failure { text: text.unwrap_or_default(), told }
     })
 }
+
+/// Takes out of a failing plan what its failure does not need, one thing after the other, once.
+fn shrink(plan: u64, failure: &Failure) -> String {
+    let mut gone = 0;
+    for bit in 0..BITS {
+        if run(plan, gone | 1 << bit).is_err() {
+            gone |= 1 << bit;
+        }
+    }
+    let needed: Vec<_> = TROUBLES.iter().filter(|it| gone & (1 << **it as u32) == 0).collect();
+    let text = failure.text.lines().next().unwrap_or_default();
+    format!("FLOE_PLAN={plan} FLOE_TROUBLES={} {needed:?}: {text}", gone ^ KEPT)
+}
+
+/// `FLOE_TROUBLES` has the bits of the troubles that stay, and of the single mishaps that do not.
+const KEPT: u32 = (1 << TROUBLES.len()) - 1;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect(name))
@@ -450,34 +297,34 @@ fn number(name: &str) -> Option<u64> {
 /// ICE-8.1.1-a, ICE-9-a: whatever happens, both ends have the same pair in the end, or none.
 #[test]
 fn two_agents_never_end_on_different_pairs_and_never_hang() {
-    let without = number("FLOE_TROUBLES").map_or(0, |mask| !(mask as u32));
     if let Some(plan) = number("FLOE_PLAN") {
-        if let Err((text, told)) = run(plan, without) {
-            panic!("{text}\n{}", told.unwrap_or_default());
+        let without = number("FLOE_TROUBLES").map_or(0, |mask| mask as u32 ^ KEPT);
+        if let Err(Failure { text, told }) = run(plan, without) {
+            panic!("{text}\n{told}");
         }
         return;
     }
     let first = number("FLOE_FIRST_PLAN").unwrap_or(0);
+    let end = first + number("FLOE_PLANS").unwrap_or(PLANS);
     let quiet = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let mut failures = Vec::new();
-    for plan in first..first + number("FLOE_PLANS").unwrap_or(PLANS) {
-        if let Err((text, _)) = run(plan, 0) {
-            let mut gone = 0;
-            for trouble in TROUBLES.iter().filter(|_| failures.len() < 5) {
-                if run(plan, gone | 1 << *trouble as u32).is_err() {
-                    gone |= 1 << *trouble as u32;
-                }
-            }
-            let needed: Vec<_> = TROUBLES.iter().filter(|it| gone & (1 << **it as u32) == 0).collect();
-            let mask = !gone & ((1 << TROUBLES.len()) - 1);
-            let text = text.lines().next().unwrap_or_default().to_owned();
-            failures.push(format!("FLOE_PLAN={plan} FLOE_TROUBLES={mask} {needed:?}: {text}"));
-            if failures.len() >= 30 {
-                break;
-            }
+    let (next, failures) = (AtomicU64::new(first), Mutex::new(BTreeMap::new()));
+    let work = || loop {
+        let plan = next.fetch_add(1, Ordering::Relaxed);
+        if plan >= end || failures.lock().expect("failures").len() >= MAX_FAILURES {
+            return;
         }
-    }
+        if let Err(failure) = run(plan, 0) {
+            let told = shrink(plan, &failure);
+            failures.lock().expect("failures").insert(plan, told);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
     std::panic::set_hook(quiet);
+    let failures: Vec<_> = failures.into_inner().expect("failures").into_values().collect();
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }

@@ -36,6 +36,8 @@ fn begun(set: &mut ChecklistSet) -> Vec<(TransactionId, String)> {
 fn early_checks_are_processed_in_order_once_the_credentials_are_known() {
     let mut set = ChecklistSet::new(
         Settings {
+            order: crate::checks::CheckOrder::Priority,
+            recheck: crate::checks::Recheck::Off,
             role: Role::Controlled,
             nomination: Nomination::First,
             pacing: Duration::from_millis(50),

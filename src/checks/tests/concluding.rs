@@ -97,7 +97,7 @@ fn a_nomination_ends_the_other_checks_of_its_component() {
         let id = pair(&set, near, "192.0.2.2:5000");
         assert!(set.is_selected(id));
         let list = &set.checklists()[0];
-        assert!(list.triggered.is_empty() && list.waiting.is_empty() && !set.wants_slot());
+        assert!(list.triggered.is_empty() && list.waiting.is_empty() && !set.wants_slot(now));
         assert_eq!(set.begin_check(now), None);
         assert_eq!(set.poll_timeout(now + lifetime(RTO)), None, "nothing is sent again, nothing fails");
         let _ = under_way;
@@ -164,7 +164,7 @@ fn after_the_loss_of_the_selected_pair_only_renomination_nominates_another() {
         assert!(set.is_selected(pair(&set, first, "192.0.2.2:5000")));
         set.remove_base(first);
         set.nominate(now);
-        assert_eq!(set.is_bereft(at(0, 1)), !renominates);
+        assert_eq!(set.is_bereft(now, at(0, 1)), !renominates);
         let asked = checked(&mut set, now);
         assert_eq!(asked.iter().any(|it| it.ends_with('*')), renominates, "{asked:?}");
         let next = pair(&set, second, "192.0.2.2:5000");

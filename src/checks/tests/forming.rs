@@ -133,6 +133,8 @@ fn a_base_and_a_remote_candidate_make_one_pair() {
 /// Streams with so many remote candidates each.
 fn streams(limits: Limits, remotes: &[u16]) -> ChecklistSet {
     let settings = Settings {
+        order: crate::checks::CheckOrder::Priority,
+        recheck: crate::checks::Recheck::Off,
         role: Role::Controlling,
         nomination: Nomination::First,
         pacing: Duration::from_millis(50),
