@@ -193,7 +193,7 @@ impl Agent {
                 self.events.push_back(Event::RestartNeeded(Why::ConsentExpired));
             }
             if let Some(session) = self.session_mut(generation) {
-                session.expire(id);
+                session.expire(now, id);
             }
             if !current {
                 self.flows[index].pair = None;

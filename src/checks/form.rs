@@ -260,11 +260,18 @@ impl ChecklistSet {
         }
     }
 
-    /// A component without a selected pair may be checked again.
+    /// A component without a selected pair may be checked again; so are pairs whose check the nomination has ended (RFC
+    /// 8445 §8.1.2) before it had an outcome.
     fn resume(&mut self, at: ComponentId) {
         let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.component == at).map(|(id, _)| id).collect();
         for id in pairs {
             self.unindex(id);
+            if let Some(pair) = self.pair_mut(id)
+                && pair.state == PairState::InProgress
+                && pair.transaction.is_none()
+            {
+                pair.state = PairState::Waiting;
+            }
             self.index(id);
         }
     }

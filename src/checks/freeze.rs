@@ -20,6 +20,7 @@ use super::request::Check;
 use super::set::ChecklistSet;
 use crate::candidate::Foundation;
 use crate::stun::TransactionId;
+use crate::time::Instant;
 
 /// The request of a check that leaves when the others have nothing to wait for any more.
 const SILENT_FROM: u8 = 3;
@@ -208,9 +209,13 @@ impl Groups {
 }
 
 impl ChecklistSet {
-    /// A check is sent again.
-    pub(super) fn note_silence(&mut self, id: TransactionId, check: &Check) {
+    /// A check is sent again. A nomination that nobody answers makes room for one of another pair, if values say which of
+    /// them counts.
+    pub(super) fn note_silence(&mut self, now: Instant, id: TransactionId, check: &Check) {
         let is_late = self.transactions.find(id).is_some_and(|open| open.sent >= SILENT_FROM);
+        if is_late && check.nomination.is_some() {
+            self.nominate_instead(now, check.pair);
+        }
         let waits = |pair: &Pair| pair.transaction == Some(id) && Standing::of(pair) == Standing::Active;
         if is_late && self.pair(check.pair).is_some_and(waits) {
             self.unindex(check.pair);
@@ -218,6 +223,17 @@ impl ChecklistSet {
                 pair.silent = true;
             }
             self.index(check.pair);
+        }
+    }
+
+    fn nominate_instead(&mut self, now: Instant, id: PairId) {
+        let Some(pair) = self.pair_mut(id) else { return };
+        pair.silent = true;
+        let at = pair.component;
+        let component = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component));
+        if let Some(component) = component.filter(|it| it.nominating == Some(id) && it.selected.is_none()) {
+            component.nominating = None;
+            self.nominate(now);
         }
     }
 }

@@ -11,6 +11,7 @@ use super::set::ChecklistSet;
 use crate::candidate::BaseId;
 use crate::candidate::priority::pair_priority;
 use crate::io::ComponentId;
+use crate::time::Instant;
 
 impl ChecklistSet {
     /// Moves a pair to another state.
@@ -138,9 +139,17 @@ impl ChecklistSet {
         to.filter(|(_, pair)| which(pair)).map(|(id, _)| id).collect()
     }
 
-    /// Consent on this pair is lost (RFC 7675 §5.1): it is not valid any more.
-    pub fn expire(&mut self, id: PairId) {
+    /// Consent on this pair is lost (RFC 7675 §5.1): it is not valid any more. Where none is selected, the other valid pairs
+    /// of its component are checked again if theirs has lapsed too: nobody has asked there since.
+    pub fn expire(&mut self, now: Instant, id: PairId) {
         self.give_up(id, Failure::ConsentLost);
+        let Some(at) = self.pair(id).map(|pair| pair.component) else { return };
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        let valid = component.filter(|it| it.selected.is_none()).into_iter().flat_map(|it| it.valid());
+        let lapsed = |id: &PairId| self.pair(*id).is_some_and(|pair| !pair.has_consent(now));
+        for id in valid.filter(lapsed).collect::<Vec<_>>() {
+            self.trigger(id);
+        }
     }
 
     fn give_up(&mut self, id: PairId, why: Failure) {

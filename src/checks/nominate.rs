@@ -107,11 +107,12 @@ impl ChecklistSet {
         if component.decided && !renominates {
             return;
         }
-        let (Some(first_valid), true) = (component.first_valid, idle) else { return };
-        // One that answered too long ago is no path any more (RFC 7675 §5.1).
-        let agrees = |id: &PairId| self.pair(*id).is_some_and(|pair| pair.has_consent(now));
+        let first_valid = component.first_valid;
+        // One whose consent has lapsed would have to be checked in any case, and one that was nominated in vain was.
         let component = self.checklist(stream).and_then(|list| list.component(number));
-        let Some(id) = component.and_then(|component| component.valid().find(agrees)) else { return };
+        let agrees = |pair: &Pair| pair.has_consent(now) && !pair.silent;
+        let best = component.and_then(|it| it.valid().find(|id| self.pair(*id).is_some_and(agrees)));
+        let (Some(first_valid), Some(id), true) = (first_valid, best, idle) else { return };
         let Some(pair) = self.pair(id).filter(|_| self.roles.role == Role::Controlling) else { return };
         if let Some(selected) = selected {
             // With renomination a better pair that comes later is nominated with a higher value.

@@ -170,6 +170,11 @@ impl Pair {
         self.answered.is_some_and(|answered| now < answered + EXPIRY)
     }
 
+    /// A check on it is under way, or about to be.
+    pub(super) fn is_under_check(&self) -> bool {
+        self.queued || self.transaction.is_some()
+    }
+
     pub(super) fn order(&self, id: PairId) -> Order {
         (Reverse(self.likelihood), Reverse(self.priority), self.component.component, id)
     }

@@ -181,6 +181,7 @@ impl ChecklistSet {
             pair.answered = Some(now);
             pair.asked = None;
             pair.unanswered = None;
+            pair.silent = false;
             pair.quality.responses_received += 1;
             pair.quality.rtt = transaction.rtt(now).or(pair.quality.rtt);
             pair.transaction = still_open;
@@ -281,7 +282,7 @@ impl ChecklistSet {
         loop {
             match self.transactions.poll_due(now)? {
                 Due::Retransmit(id, check) => {
-                    self.note_silence(id, &check);
+                    self.note_silence(now, id, &check);
                     return Some(Timeout::Retransmit(id));
                 }
                 Due::TimedOut(id, check) => {

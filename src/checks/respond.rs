@@ -263,8 +263,9 @@ impl ChecklistSet {
         let heard = self.checklist_mut(component.stream)?.component_mut(component.component)?;
         heard.is_heard = true;
         let selected = self.checklist(component.stream)?.component(component.component)?.selected;
-        let selected = if state == PairState::Succeeded && wish.is_some() && !fresh {
-            // Consent to send on it has lapsed (RFC 7675 §5.1): it is asked for before data is sent again.
+        let selected = if state == PairState::Succeeded && !fresh && (wish.is_some() || selected.is_none()) {
+            // Consent to send on it has lapsed (RFC 7675 §5.1): it is asked for before data is sent again. Without a
+            // selected pair the peer's checks may be the only sign of a way that works.
             self.trigger(id);
             false
         } else if state == PairState::Succeeded {
@@ -300,10 +301,12 @@ impl ChecklistSet {
         if !attributes.has(attr::USE_CANDIDATE) || self.roles.role != Role::Controlled {
             return Wish::None;
         }
-        if !self.renominates(at.stream) {
-            return Wish::Nominates(0);
-        }
         let value = attributes.u32(attr::NOMINATION).unwrap_or(0);
+        if !self.renominates(at.stream) {
+            // A peer whose credentials are still to come may know renomination: the order of its nominations counts.
+            let early = self.checklist(at.stream).is_some_and(|list| list.remote.is_none());
+            return Wish::Nominates(if early { value } else { 0 });
+        }
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
         if component.is_some_and(|component| value >= component.nomination) {
             Wish::Nominates(value)

@@ -8,7 +8,7 @@ use super::set::ChecklistSet;
 use crate::candidate::CandidateType;
 use crate::candidate::priority::{candidate_priority, local_preference};
 use crate::stun::TransactionId;
-use crate::stun::transaction::RTO;
+use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
 
 /// After so many triggered checks in a row an ordinary one has its turn, so that a peer that checks from ever new
@@ -114,7 +114,7 @@ impl ChecklistSet {
             (pair.state, pair.silent) = (PairState::InProgress, false);
             self.index(id);
         }
-        self.transactions.start(now, transaction, check, rto);
+        self.transactions.start_within(now, transaction, check, rto, lifetime(RTO));
         self.arm_recheck(now, id);
         Some(transaction)
     }
@@ -133,7 +133,8 @@ impl ChecklistSet {
         Some(Check { pair: id, roles: self.roles, priority, use_candidate, nomination })
     }
 
-    /// RFC 8445 §14.3 with the product of Ta and the checks to be done, within 500 ms and 3 s.
+    /// RFC 8445 §14.3 with the product of Ta and the checks to be done, within 500 ms and 3 s. Whatever it is, a check fails
+    /// after 39.5 s, as the peer's patience is no longer either (RFC 8863 §4).
     fn rto(&self) -> Duration {
         (self.ta() * self.groups.active()).clamp(RTO, MAX_RTO)
     }

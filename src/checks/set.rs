@@ -338,11 +338,13 @@ impl ChecklistSet {
 
     /// Whether some component has neither a valid pair nor one that may become valid (RFC 8445 §7.2.5.4). A peer whose
     /// checks arrive, and that never answers ours, is no hope however often it checks; nor is a valid pair whose consent
-    /// ended before it was used, which only an agent that checks can tell.
+    /// ended before it was used and is not asked for again, which only an agent that checks can tell.
     fn is_exhausted(&self, now: Instant, list: &Checklist) -> bool {
         let hope = |id: PairId| self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
-        let lives =
-            |id: PairId| !self.sends_checks() || self.pair(id).is_some_and(|pair| pair.has_consent(now));
+        let lives = |id: PairId| {
+            let lives = |pair: &Pair| pair.has_consent(now) || pair.is_under_check();
+            !self.sends_checks() || self.pair(id).is_some_and(lives)
+        };
         list.shared().iter().any(|component| {
             component.selected.is_none() && !component.valid().any(lives) && !component.open().any(hope)
         })

@@ -35,8 +35,8 @@ pub struct Transaction<K> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeat {
-    /// UDP, with this RTO.
-    After(Duration),
+    /// UDP, with this RTO, and this time from the first request until failure.
+    After(Duration, Duration),
     /// A reliable transport, with this Ti.
     Never(Duration),
 }
@@ -45,8 +45,7 @@ impl Repeat {
     /// From the first request until failure.
     fn patience(self) -> Duration {
         match self {
-            Self::After(rto) => lifetime(rto),
-            Self::Never(ti) => ti,
+            Self::After(_, patience) | Self::Never(patience) => patience,
         }
     }
 }
@@ -101,7 +100,21 @@ impl<K: Copy> Transactions<K> {
 
     /// Starts one over UDP; its first request leaves now. It takes the place of one with the same id.
     pub fn start(&mut self, now: Instant, id: TransactionId, owner: K, rto: Duration) {
-        self.insert(now, id, owner, Repeat::After(rto), rto);
+        self.insert(now, id, owner, Repeat::After(rto, lifetime(rto)), rto);
+    }
+
+    /// The same, but it fails after `patience` at the latest: with a longer RTO there are fewer requests than [`RC`]. The
+    /// number of requests and the last wait are configurable (RFC 8489 §6.2.1).
+    pub fn start_within(
+        &mut self,
+        now: Instant,
+        id: TransactionId,
+        owner: K,
+        rto: Duration,
+        patience: Duration,
+    ) {
+        let patience = lifetime(rto).min(patience);
+        self.insert(now, id, owner, Repeat::After(rto, patience), rto.min(patience));
     }
 
     /// Starts one over a reliable transport: it is never sent again, and fails after `ti`, such as [`TI`]
@@ -170,13 +183,18 @@ impl<K: Copy> Transactions<K> {
             let transaction = self.open.get_mut(&id)?;
             let owner = transaction.owner;
             match transaction.repeat {
-                Repeat::After(rto) if transaction.sent < RC && !transaction.cancelled => {
+                Repeat::After(rto, patience)
+                    if transaction.sent < RC
+                        && at < transaction.started + patience
+                        && !transaction.cancelled =>
+                {
                     transaction.sent += 1;
                     let times = if transaction.sent == RC { RM } else { 1 << (transaction.sent - 1) };
                     let wait = rto * times;
                     // From the planned instant, not from `now`: a late call does not stretch the schedule. But
                     // one that missed the next instant too, as after a suspend, must not send a burst.
-                    transaction.next = if at + wait > now { at + wait } else { now + wait };
+                    let end = transaction.started + patience;
+                    transaction.next = if at + wait > now { (at + wait).min(end) } else { now + wait };
                     self.due.insert((transaction.next, id));
                     return Some(Due::Retransmit(id, owner));
                 }
