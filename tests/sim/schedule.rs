@@ -196,7 +196,9 @@ impl Session {
             // Or a restart leads nowhere, and the pair from before it goes on carrying data.
             let failed = |it: &(Duration, Event)| matches!(it.1, Event::StreamFailed { .. });
             let kept = self.world.events(self.hosts[side]).iter().any(failed);
-            let waits = state == State::Connected && (kept || (!self.plan.heals && self.asked[side] > 0));
+            // The other end has asked for it, if it was the one to nominate.
+            let asked = self.asked.iter().any(|count| *count > 0);
+            let waits = state == State::Connected && (kept || (!self.plan.heals && asked));
             waiting |= waits;
             let settled = settled || waits;
             let alone = gone && (self.plan.lite == Some(side) || state == State::Gathering);
