@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -22,7 +23,12 @@ impl Peer {
     pub(crate) fn spawn(lab: &Lab, host: &str, args: &[&str]) -> Self {
         let mut command = lab.command(host, env!("CARGO_BIN_EXE_floe"));
         command.arg("peer").args(args);
-        Self { process: Process::spawn(host, &mut command), lines: Vec::new(), signalled: 0 }
+        Self::start(host, &mut command)
+    }
+
+    /// Any process that speaks the contract.
+    pub(crate) fn start(name: &str, command: &mut Command) -> Self {
+        Self { process: Process::spawn(name, command), lines: Vec::new(), signalled: 0 }
     }
 
     pub(crate) fn say(&mut self, line: &Value) {
@@ -38,7 +44,8 @@ impl Peer {
         }
     }
 
-    fn of_type<'a>(&'a self, kind: &'a str) -> impl DoubleEndedIterator<Item = &'a Value> {
+    /// Its lines of a type so far.
+    pub(crate) fn of_type<'a>(&'a self, kind: &'a str) -> impl DoubleEndedIterator<Item = &'a Value> {
         self.lines.iter().filter(move |line| line["type"] == kind)
     }
 
@@ -76,7 +83,7 @@ fn candidate_type(line: &str) -> String {
     words.nth(1).unwrap_or_else(|| panic!("no typ in {line}")).to_owned()
 }
 
-fn candidate_addr(line: &str) -> SocketAddr {
+pub(crate) fn candidate_addr(line: &str) -> SocketAddr {
     let words: Vec<_> = line.split(' ').collect();
     SocketAddr::new(words[4].parse().unwrap(), words[5].parse().unwrap())
 }
