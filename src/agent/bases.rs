@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::relays::RelayId;
-use crate::candidate::BaseId;
+use crate::candidate::{BaseId, TcpType};
 use crate::io::{ComponentId, SocketId};
 
 /// How packets leave a base.
@@ -12,6 +12,9 @@ use crate::io::{ComponentId, SocketId};
 pub(super) enum Via {
     /// Through a socket.
     Socket,
+    /// Through a TCP connection for each remote address, which this side opens or accepts. `socket` is the one that
+    /// listens.
+    Tcp(TcpType),
     /// Through a relay, whose server is reached from another base.
     Relay(RelayId),
 }
@@ -25,7 +28,7 @@ pub(super) struct Base {
     pub(super) socket: SocketId,
     pub(super) local: IpAddr,
     pub(super) via: Via,
-    /// The local preference of its candidates.
+    /// The local preference of its candidates; of TCP ones the part that does not say the direction (RFC 6544 §4.2).
     pub(super) preference: u16,
 }
 
@@ -63,6 +66,13 @@ impl Bases {
     /// The base that a datagram to this address of this socket arrived on.
     pub(super) fn of_socket(&self, socket: SocketId, local: IpAddr) -> Option<BaseId> {
         self.by_socket.get(&(socket, local)).copied()
+    }
+
+    /// The base whose connections this socket accepts at this address.
+    pub(super) fn of_listener(&self, listener: SocketId, local: IpAddr) -> Option<BaseId> {
+        let passive = Via::Tcp(TcpType::Passive);
+        let is_it = |base: &Base| (base.via, base.socket, base.local) == (passive, listener, local);
+        self.iter().find(|(_, base)| is_it(base)).map(|(id, _)| id)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (BaseId, &Base)> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::trickle::Trickle;
-use crate::candidate::RemoteFilter;
+use crate::candidate::{RemoteFilter, TcpRank};
 pub use crate::checks::Implementation;
 pub use crate::checks::limits::Limits;
 pub use crate::checks::nominate::Nomination;
@@ -86,6 +86,7 @@ pub struct Config {
     pub(crate) implementation: Implementation,
     pub(crate) trickle: Trickle,
     pub(crate) keepalive: Duration,
+    pub(crate) tcp: Option<TcpRank>,
 }
 
 impl Config {
@@ -110,6 +111,7 @@ impl Config {
             implementation: Implementation::Full,
             trickle: Trickle::Full,
             keepalive: KEEPALIVE,
+            tcp: None,
         }
     }
 
@@ -216,6 +218,23 @@ impl Config {
         self
     }
 
+    /// Candidates over TCP too (RFC 6544), preferred as `rank` says; default: none. It takes listening sockets of the
+    /// driver ([`Socket::TcpListener`](crate::io::Socket::TcpListener)), of which `floe::net` has one for each UDP
+    /// socket then.
+    ///
+    /// Each gives a passive host candidate and, unless the agent is a lite one, an active one. Remote candidates for
+    /// simultaneous open are refused as unsupported. [`Policy::Relay`] has no TCP candidates.
+    #[must_use]
+    pub fn tcp(mut self, rank: TcpRank) -> Self {
+        self.tcp = Some(rank);
+        self
+    }
+
+    /// Whether [`tcp`](Self::tcp) was asked for, so that a driver knows what to open.
+    pub fn has_tcp(&self) -> bool {
+        self.tcp.is_some()
+    }
+
     /// How much the session may hold, whatever the peer does; default [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -232,8 +251,8 @@ impl Config {
 
     pub(crate) fn settings(&self) -> Settings {
         let (role, nomination, pacing) = (self.role, self.nomination, self.pacing);
-        let (implementation, limits) = (self.implementation, self.limits);
-        Settings { role, nomination, pacing, implementation, limits }
+        let (implementation, limits, tcp) = (self.implementation, self.limits, self.tcp.unwrap_or_default());
+        Settings { role, nomination, pacing, implementation, limits, tcp }
     }
 
     /// Every component of every data stream, in order.

@@ -35,6 +35,18 @@ pub enum Input<'a> {
         /// Its own address, with the port that it got.
         local: SocketAddr,
     },
+    /// A listening socket has accepted a connection. An agent that does not want it closes it.
+    Accepted {
+        /// The socket that listens, as it was [added](super::Agent::add_socket).
+        listener: SocketId,
+        /// The driver's token for the connection. What arrives on it comes as [`Datagram`](Self::Datagram), message by
+        /// message (RFC 4571).
+        socket: SocketId,
+        /// Its own address.
+        local: SocketAddr,
+        /// Who has opened it.
+        remote: SocketAddr,
+    },
     /// The other answer to [`Output::Connect`].
     NotConnected {
         /// Which request.

@@ -138,12 +138,13 @@ impl ChecklistSet {
         self.give_up(id, Failure::ConsentLost);
     }
 
-    fn give_up(&mut self, id: PairId, why: Failure) {
+    pub(super) fn give_up(&mut self, id: PairId, why: Failure) {
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Failed;
             pair.failure = Some(why);
             pair.valid = None;
+            pair.hang_up();
         }
         self.index(id);
     }

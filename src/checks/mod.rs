@@ -12,9 +12,11 @@
 //! | §7.3 the peer's check | [`respond`] |
 //! | §8.1.1 when to nominate | [`nominate`] |
 //! | §8.1.2 what a nomination changes | [`select`] |
+//! | RFC 6544 connections of TCP pairs | [`connect`] |
 
 pub mod better;
 pub mod checklist;
+pub mod connect;
 mod forget;
 pub mod form;
 pub mod freeze;
@@ -35,6 +37,6 @@ mod tests;
 
 pub use form::Permission;
 pub use limits::Limits;
-pub use pair::{Failure, Pair, PairId, PairState, RemoteId};
+pub use pair::{Failure, Link, Pair, PairId, PairState, RemoteId};
 pub use role::Role;
 pub use set::{ChecklistSet, Generation, Implementation};

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::connect::Hold;
 use super::freeze::Groups;
 use super::limits::Limits;
 use super::nominate::Nomination;
 use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::request::Check;
 use super::role::{Role, Roles};
-use crate::candidate::{BaseId, Candidate};
+use crate::candidate::{BaseId, Candidate, TcpRank};
 use crate::credentials::Credentials;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -68,6 +69,8 @@ pub struct Settings {
     pub implementation: Implementation,
     /// How much it may hold.
     pub limits: Limits,
+    /// How TCP candidates stand to UDP ones.
+    pub tcp: TcpRank,
 }
 
 /// How much of ICE an agent does (RFC 8445 §2.5).
@@ -92,6 +95,9 @@ pub struct ChecklistSet {
     pub(super) roles: Roles,
     pub(super) nomination: Nomination,
     pub(super) limits: Limits,
+    pub(super) tcp: TcpRank,
+    /// Connections that are not to be opened now.
+    pub(super) hold: Hold,
     pub(super) checklists: Vec<Checklist>,
     pub(super) locals: Vec<Local>,
     pub(super) remotes: Vec<Remote>,
@@ -153,6 +159,8 @@ impl ChecklistSet {
             roles,
             nomination: settings.nomination,
             limits: settings.limits,
+            tcp: settings.tcp,
+            hold: Hold::default(),
             checklists: checklists.collect(),
             locals: Vec::new(),
             remotes: Vec::new(),

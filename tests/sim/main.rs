@@ -22,6 +22,7 @@ mod replay;
 mod restart;
 mod roles;
 mod schedule;
+mod tcp;
 mod trickle;
 
 use std::time::Duration;
