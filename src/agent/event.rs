@@ -220,7 +220,8 @@ pub enum Why {
     /// The selected pair lost consent (RFC 7675 §5.1).
     #[error("the peer's consent expired")]
     ConsentExpired,
-    /// The socket of the selected pair was removed, and no other pair will be selected in this session. Data may still
+    /// The socket of the selected pair was removed, or its TCP connection is lost and cannot be opened again (RFC 6544
+    /// §11.1), and no other pair will be selected in this session. Data may still
     /// flow on another valid pair meanwhile: [`Event::Path`] tells.
     #[error("the selected path is gone")]
     PathGone,

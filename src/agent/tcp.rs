@@ -10,12 +10,13 @@ use super::Agent;
 use super::bases::{Base, Via};
 use super::config::Implementation;
 use super::connections::{Ends, Errand, Owner};
-use super::event::Received;
+use super::event::{Event, Received, Why};
 use super::flow::InUse;
 use super::output::Intent;
 use crate::candidate::priority::MAX_OTHER_PREFERENCE;
 use crate::candidate::sdp::DISCARD_PORT;
 use crate::candidate::{BaseId, TcpType};
+use crate::checks::connect::Loss;
 use crate::error::AddSocketError;
 use crate::io::{CloseReason, ComponentId, SocketId, StreamProtocol};
 use crate::stun::Message;
@@ -158,15 +159,21 @@ impl Agent {
     }
 
     pub(super) fn lose_pair(&mut self, now: Instant, ends: Ends, why: CloseReason) {
-        let mut changed = false;
-        for session in [Some(&mut self.checks), self.previous.as_mut()].into_iter().flatten() {
-            if ends.opened.is_none_or(|opened| opened == session.generation) {
-                changed |= session.disconnected(ends.base, ends.remote, why);
-            }
+        if self.is_over() {
+            return;
         }
-        if changed && !self.is_over() {
-            self.follow_checks(now);
+        let concerns = |generation| ends.opened.is_none_or(|opened| opened == generation);
+        if let Some(previous) = self.previous.as_mut().filter(|previous| concerns(previous.generation)) {
+            let _ = previous.disconnected(ends.base, ends.remote, why);
         }
+        if concerns(self.checks.generation)
+            && let Loss::Selected(component) = self.checks.disconnected(ends.base, ends.remote, why)
+            && !self.checks.is_bereft(component)
+        {
+            // Other pairs are still tried, but it is time to restart (RFC 6544 §11.1).
+            self.events.push_back(Event::RestartNeeded(Why::PathGone));
+        }
+        self.follow_checks(now);
     }
 
     /// Connections without a pair are closed, and those that are being opened for none will be.

@@ -12,7 +12,7 @@ use super::pair::{Failure, Link, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::{BaseId, Candidate, TcpType};
-use crate::io::{CloseReason, Transport};
+use crate::io::{CloseReason, ComponentId, Transport};
 use crate::stun::TransactionId;
 use crate::stun::transaction::TI;
 use crate::time::Instant;
@@ -24,6 +24,17 @@ pub struct Hold {
     pub all: bool,
     /// To these addresses as many are being opened as may be (RFC 6544 §12).
     pub to: Vec<IpAddr>,
+}
+
+/// What the end of a connection changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Nothing: no pair used it.
+    None,
+    /// A pair failed, or waits for the connection to be opened again.
+    Pair,
+    /// The connection of the selected pair of this component could not be opened again, and the pair is gone.
+    Selected(ComponentId),
 }
 
 /// What a pair of these candidates runs on; `None` if they make no pair: UDP with UDP, and of TCP the side that opens
@@ -93,12 +104,11 @@ impl ChecklistSet {
     }
 
     /// There is no connection for this pair, or none any more. The pair fails (RFC 6544 §7.1), but not the selected one:
-    /// the active side checks it again, over a new connection, and the passive side waits for that (§11.1). Returns
-    /// whether that changed anything.
-    pub fn disconnected(&mut self, base: BaseId, remote: SocketAddr, why: CloseReason) -> bool {
-        let Some(id) = self.pair_of(base, remote) else { return false };
+    /// the active side checks it again, over a new connection, and the passive side waits for that (§11.1).
+    pub fn disconnected(&mut self, base: BaseId, remote: SocketAddr, why: CloseReason) -> Loss {
+        let Some(id) = self.pair_of(base, remote) else { return Loss::None };
         let Some(pair) = self.pair(id).filter(|pair| matches!(pair.link, Link::Opening | Link::Open)) else {
-            return false;
+            return Loss::None;
         };
         let (component, transaction, was_valid) = (pair.component, pair.transaction, pair.valid.is_some());
         let (is_selected, is_active) = (self.is_selected(id), !self.is_passive(base));
@@ -127,10 +137,13 @@ impl ChecklistSet {
             Role::Controlling if reopens => self.nominate_pair(id),
             Role::Controlled if reopens => self.trigger(id),
             // It was tried: only a restart helps (RFC 6544 §11.1).
-            _ if is_selected && is_active => self.remove_pair(id),
+            _ if is_selected && is_active => {
+                self.remove_pair(id);
+                return Loss::Selected(component);
+            }
             _ => {}
         }
-        true
+        Loss::Pair
     }
 
     /// Whoever answers at this address is not the peer: all pairs with it fail (RFC 6544 §7.1).
