@@ -134,13 +134,13 @@ impl Agent {
         ends: Ends,
         payload: &'a [u8],
     ) -> Received<'a> {
-        // RFC 4571 §2: a null packet.
-        if payload.is_empty() {
-            return Received::Consumed;
-        }
         let is_stun = || classify(payload) == Kind::Stun && Message::parse(payload).is_ok();
         if self.is_over() || self.is_proven(ends) || is_stun() {
             return self.handle_payload(now, ends.base, ends.remote, payload);
+        }
+        // RFC 4571 §2: a null packet, which says nothing.
+        if payload.is_empty() {
+            return Received::Consumed;
         }
         // RFC 6544 §7.1: whoever begins with anything else is not the peer.
         self.drop_datagram(now, ends.base, ends.remote, "not STUN, on a new connection");

@@ -144,7 +144,7 @@ impl World {
         self.nodes[host.0].streams.listeners.clear();
     }
 
-    pub(super) fn open_connection(&mut self, host: HostId, connect: Connect) {
+    pub(super) fn open_connection(&mut self, host: HostId, connect: &Connect) {
         let request = connect.request;
         if connect.protocol != StreamProtocol::Ice {
             let why = CloseReason::Unsupported;

@@ -202,7 +202,7 @@ impl World {
         loop {
             match self.nodes[host.0].poll(self.now, self.now - self.epoch) {
                 Polled::Packets(packets) => packets.into_iter().for_each(|it| self.send_packet(host, it)),
-                Polled::Connect(connect) => self.open_connection(host, connect),
+                Polled::Connect(connect) => self.open_connection(host, &connect),
                 Polled::Signal(signal) => {
                     let channel = self.channels.entry(host).or_default();
                     channel.said.push(signal.clone());

@@ -6,6 +6,7 @@ mod names;
 mod relay;
 mod server;
 mod session;
+mod tcp;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

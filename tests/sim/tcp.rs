@@ -10,7 +10,7 @@ use floe::error::SignalError;
 use floe::io::Transport;
 use floe::signal::{Signal, What};
 use floe::sim::{Gateway, HostId, Interface, Link, Nat, Protocol, Segment, Udp, World};
-use floe::{Config, Event, Role, State};
+use floe::{Agent, Config, Event, Role, State};
 
 use super::{ROLES, ms, secs, seed};
 
@@ -419,7 +419,7 @@ fn a_restart_keeps_the_connection_in_use_until_the_next_session_has_selected_its
         world.run_for(secs(5));
         let old = world.connections(a);
         assert_eq!(old.len(), 1);
-        world.with_agent(a, |agent, now| agent.restart(now));
+        world.with_agent(a, Agent::restart);
         for _ in 0..20 {
             exchange(&mut world, a, b);
         }
@@ -437,7 +437,7 @@ fn a_restart_keeps_the_connection_in_use_until_the_next_session_has_selected_its
 fn a_closed_agent_closes_its_connections() {
     let (mut world, a, b) = tcp_pair(ROLES[0]);
     complete(&mut world, a, b);
-    world.with_agent(a, |agent, now| agent.close(now));
+    world.with_agent(a, Agent::close);
     world.run_for(ms(100));
     assert_eq!((world.connections(a), world.connections(b)), (vec![], vec![]));
 }
@@ -470,7 +470,7 @@ fn a_silent_connection_loses_consent_and_a_restart_opens_another_one() {
     world.run_until(secs(40), |w| !w.usable(a) && !w.usable(b));
     world.set_path(a, b, Link::ideal());
     world.set_path(b, a, Link::ideal());
-    world.with_agent(a, |agent, now| agent.restart(now));
+    world.with_agent(a, Agent::restart);
     complete(&mut world, a, b);
     exchange(&mut world, a, b);
 }
