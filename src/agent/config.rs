@@ -232,7 +232,7 @@ impl Config {
 
     /// Whether [`tcp`](Self::tcp) was asked for, so that a driver knows what to open.
     pub fn has_tcp(&self) -> bool {
-        self.tcp.is_some()
+        self.tcp.is_some() && self.policy != Policy::Relay
     }
 
     /// How much the session may hold, whatever the peer does; default [`Limits::default`].

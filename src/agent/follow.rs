@@ -7,6 +7,7 @@ use super::flow::InUse;
 use super::output::Intent;
 use super::path::Path;
 use super::relays::RelayId;
+use super::signals::GRACE;
 use super::state::State;
 use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
@@ -92,6 +93,10 @@ impl Agent {
             self.events.push_back(Event::Selected { component, local, remote });
         }
         self.follow_paths(now);
+        if self.state == State::Completed {
+            // Once more, for what a later selection leaves.
+            self.free.set(now + GRACE);
+        }
         // RFC 8445 §12.1: a selected relay gets a channel.
         if let Some(Via::Relay(relay)) = self.bases.get(base).map(|base| base.via) {
             if let Some(relay) = self.relays.get_mut(relay) {

@@ -274,7 +274,7 @@ impl Agent {
     }
 }
 
-/// After Completed, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
-const GRACE: Duration = Duration::from_secs(3);
+/// After Completed, and after each later selection, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// An agent without consent waits this long for the peer to come back some other way.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(30);

@@ -33,7 +33,7 @@ impl Agent {
         addr: SocketAddr,
         component: ComponentId,
     ) -> Result<(), AddSocketError> {
-        if self.config.tcp.is_none() {
+        if !self.config.has_tcp() {
             return Err(AddSocketError::NoTcp);
         }
         let preference = self.other_preference(component, addr);

@@ -114,6 +114,22 @@ mod tests {
         assert_eq!(reflexive, [1_692_401_663, 1_688_207_359, 1_684_013_055]);
     }
 
+    /// RFC 6544 §4.2.
+    #[test]
+    fn directions_are_preferred_as_rfc_6544_recommends() {
+        use TcpType::{Active, Passive, SimultaneousOpen};
+        for kind in KINDS {
+            let mut directions = [Active, Passive, SimultaneousOpen];
+            directions.sort_by_key(|direction| std::cmp::Reverse(tcp_local_preference(kind, *direction, 0)));
+            let order = match kind {
+                CandidateType::ServerReflexive => [SimultaneousOpen, Active, Passive],
+                _ => [Active, Passive, SimultaneousOpen],
+            };
+            assert_eq!(directions, order, "{kind:?}");
+            assert_eq!(directions.map(|it| tcp_local_preference(kind, it, 0) >> 13), [6, 4, 2]);
+        }
+    }
+
     /// RFC 6544 §4.2, Appendix C: those of its second example, where UDP is preferred within a type.
     #[test]
     fn one_type_preference_less_gives_the_mixed_example_of_rfc_6544_appendix_c() {

@@ -3,6 +3,7 @@
 mod answering;
 mod asking;
 mod concluding;
+mod connecting;
 mod forming;
 mod trickle;
 

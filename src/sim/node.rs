@@ -120,7 +120,7 @@ pub(super) struct Opened {
 /// A host and what runs on it.
 #[derive(Debug)]
 pub(super) struct Node {
-    id: HostId,
+    pub(super) id: HostId,
     pub(super) program: Program,
     pub(super) sockets: Sockets,
     pub(super) streams: Streams,
@@ -247,7 +247,12 @@ impl Node {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
-            Program::Server(serving) => serving.poll(now, self.id, &mut self.sockets),
+            Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
+                Polled::Packets(packets) => {
+                    Polled::Packets(packets.into_iter().map(|it| self.streams.carry(it)).collect())
+                }
+                other => other,
+            },
             Program::Agent(endpoint) => match endpoint.agent.poll_output(&mut buf) {
                 Output::Transmit(transmit) => Polled::Packets(
                     packets(self.id, &self.sockets, &transmit)

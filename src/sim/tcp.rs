@@ -81,6 +81,14 @@ impl Streams {
         payloads.map(|payload| stream.message(id, payload)).collect()
     }
 
+    /// What a server writes to the other end of a connection goes over that.
+    pub(super) fn carry(&mut self, packet: Packet) -> Packet {
+        match (self.between(packet.source, packet.destination), packet.origin) {
+            (Some(at), Some(host)) => self.list[at].message(host, &packet.payload),
+            _ => packet,
+        }
+    }
+
     /// Closes one of these, and tells the other end.
     pub(super) fn close(&mut self, id: HostId, socket: SocketId) -> Option<Packet> {
         self.listeners.retain(|(listener, _)| *listener != socket);
@@ -146,7 +154,7 @@ impl World {
 
     pub(super) fn open_connection(&mut self, host: HostId, connect: &Connect) {
         let request = connect.request;
-        if connect.protocol != StreamProtocol::Ice {
+        if let StreamProtocol::TurnTls { .. } = connect.protocol {
             let why = CloseReason::Unsupported;
             return self.tell_agent(host, Input::NotConnected { request, why });
         }
@@ -180,7 +188,15 @@ impl World {
                 _ => None,
             },
             Program::Sockets => message.map(|message| message.payload),
-            Program::Server(_) => None,
+            Program::Server(serving) => {
+                let stream = message.and_then(|it| node.streams.list.iter().find(|s| s.socket == it.socket));
+                let local = stream.map(|stream| stream.local);
+                let socket = node.sockets.iter().find(|(_, addr)| Some(*addr) == local).map(|(id, _)| *id);
+                if let (Some(message), Some(socket)) = (message, socket) {
+                    serving.receive(self.now, node.id, &node.sockets, Datagram { socket, ..message });
+                }
+                None
+            }
         };
         if let (Some(payload), Some(message)) = (payload, message) {
             let stream = node.streams.list.iter().find(|stream| stream.socket == message.socket);
@@ -199,7 +215,11 @@ impl World {
         match (kind, known) {
             (Segment::Syn, None) => {
                 let listener = streams.listeners.iter().find(|(_, addr)| *addr == local).map(|(id, _)| *id);
-                let is_open = listener.is_some() || matches!(node.program, Program::Sockets);
+                let is_open = match node.program {
+                    Program::Sockets => true,
+                    Program::Agent(_) => listener.is_some(),
+                    Program::Server(_) => node.sockets.iter().any(|(_, addr)| *addr == local),
+                };
                 if !is_open {
                     self.send_packet(host, segment(host, Segment::Reset, local, remote));
                     return Fate::Unroutable;

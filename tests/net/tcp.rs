@@ -9,6 +9,9 @@ use floe::credentials::Credentials;
 use floe::io::Transport;
 use floe::net::{Endpoint, Session};
 use floe::signal::{Signal, What};
+use floe::stun::auth::Integrity;
+use floe::stun::wire::attr;
+use floe::stun::{Class, Key, Message, Method, TransactionId, Writer};
 use floe::{Event, Role, State};
 use tokio::task::spawn_blocking;
 
@@ -179,4 +182,97 @@ async fn a_web_server_in_the_place_of_the_peer_is_left_alone() {
     assert_eq!(begin[2..4], [0, 1]);
     assert_eq!(begin[6..10], [0x21, 0x12, 0xA4, 0x42]);
     assert_eq!(session.state(), State::Checking);
+}
+
+const PEER_PWD: &str = "passwordpasswordpassword";
+
+fn frame(message: &[u8]) -> Vec<u8> {
+    let mut frame = (message.len() as u16).to_be_bytes().to_vec();
+    frame.extend(message);
+    frame
+}
+
+fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut message).unwrap();
+    message
+}
+
+/// A Binding request of a controlling peer, or its answer to one.
+fn written(class: Class, id: TransactionId, fill: impl FnOnce(&mut Writer<'_>), pwd: &str) -> Vec<u8> {
+    let mut buf = [0; 500];
+    let mut writer = Writer::new(&mut buf, class, Method::BINDING, id);
+    fill(&mut writer);
+    writer.integrity(&Key::short_term(pwd), Integrity::Sha1).fingerprint();
+    writer.finish().unwrap().to_vec()
+}
+
+/// RFC 6544 §7.2: a peer that knows nothing but the RFCs, and whose kernel cuts as it likes.
+#[tokio::test]
+async fn frames_may_be_cut_anywhere_for_the_whole_life_of_a_connection() {
+    let endpoint = loopback(V4).await;
+    let session = open(&endpoint, Role::Controlled);
+    let (mut own, mut addr) = (None, None);
+    within("what is signalled", async {
+        while own.is_none() || addr.is_none() {
+            let event = session.event().await.unwrap();
+            if let Some(found) = candidate(&event).filter(|it| it.tcp_type == Some(TcpType::Passive)) {
+                addr = found.address.socket();
+            }
+            if let Event::Signal(Signal { what: What::Credentials(credentials), .. }) = event {
+                own = Some((credentials.ufrag.to_string(), credentials.pwd.as_str().to_owned()));
+            }
+        }
+    })
+    .await;
+    let ((ufrag, pwd), addr) = (own.unwrap(), addr.unwrap());
+    let credentials = Credentials::new("peer".parse().unwrap(), PEER_PWD.parse().unwrap());
+    session.signal(Signal::new(0, What::Credentials(credentials))).await.unwrap();
+    let peer = spawn_blocking(move || {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let id = TransactionId([7; 12]);
+        let fill = |writer: &mut Writer<'_>| {
+            writer.put_username(&format!("{ufrag}:peer")).put_u32(attr::PRIORITY, 1_500_000_000);
+            writer.put_u64(attr::ICE_CONTROLLING, 1).put(attr::USE_CANDIDATE, &[]);
+        };
+        for byte in frame(&written(Class::Request, id, fill, &pwd)) {
+            stream.write_all(&[byte]).unwrap();
+        }
+        // The answer and the triggered check, in this order or the other.
+        let mut is_answered = false;
+        let check = loop {
+            let message = read_frame(&mut stream);
+            let message = Message::parse(&message).unwrap();
+            match message.class() {
+                Class::Request => break message.transaction_id(),
+                class => {
+                    assert_eq!((class, message.transaction_id()), (Class::Success, id));
+                    is_answered = true;
+                }
+            }
+        };
+        let own = stream.local_addr().unwrap();
+        let fill = |writer: &mut Writer<'_>| drop(writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr));
+        let answer = frame(&written(Class::Success, check, fill, PEER_PWD));
+        // Half of the next message travels with it.
+        let data: Vec<u8> = (0..50_u8).flat_map(|n| frame(&vec![n; usize::from(n) + 1])).collect();
+        let all = [answer, data].concat();
+        for piece in all.chunks(73) {
+            stream.write_all(piece).unwrap();
+        }
+        assert!(own.port() != addr.port() && is_answered);
+        stream
+    });
+    let mut stream = within("the peer", peer).await.unwrap();
+    let mut buf = [0; 100];
+    for n in 0..50_u8 {
+        let (_, len) = within("data", session.recv(&mut buf)).await.unwrap();
+        assert_eq!(&buf[..len], vec![n; usize::from(n) + 1]);
+    }
+    within("the way back", session.send(floe::io::ComponentId::FIRST, b"thanks")).await.unwrap();
+    let heard = spawn_blocking(move || read_frame(&mut stream));
+    assert_eq!(within("the answer", heard).await.unwrap(), b"thanks");
 }

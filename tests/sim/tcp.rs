@@ -9,7 +9,8 @@ use floe::credentials::Credentials;
 use floe::error::SignalError;
 use floe::io::Transport;
 use floe::signal::{Signal, What};
-use floe::sim::{Gateway, HostId, Interface, Link, Nat, Protocol, Segment, Udp, World};
+use floe::sim::{Fate, Gateway, HostId, Interface, Link, Nat, Protocol, Segment, Udp, World};
+use floe::stun::{Class, Message};
 use floe::{Agent, Config, Event, Role, State};
 
 use super::{ROLES, ms, secs, seed};
@@ -64,7 +65,7 @@ fn syns(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
     let sent = world
         .captured()
         .iter()
-        .filter(|it| it.protocol == Protocol::Tcp(Segment::Syn) && it.fate == floe::sim::Fate::Sent);
+        .filter(|it| it.protocol == Protocol::Tcp(Segment::Syn) && it.fate == Fate::Sent);
     sent.map(|it| (it.source, it.destination)).collect()
 }
 
@@ -238,7 +239,7 @@ fn checks_over_tcp_are_not_sent_again() {
     let messages = |it: &&floe::sim::Captured| {
         matches!(it.protocol, Protocol::Tcp(Segment::Data(_))) && it.origin == Some(a)
     };
-    let sent = world.captured().iter().filter(messages).filter(|it| it.fate == floe::sim::Fate::Sent);
+    let sent = world.captured().iter().filter(messages).filter(|it| it.fate == Fate::Sent);
     assert_eq!(sent.count(), 1);
 }
 
@@ -280,7 +281,7 @@ fn not_more_than_five_connections_at_a_time_are_opened_to_one_address() {
         let sent = world
             .captured()
             .iter()
-            .filter(|it| it.protocol == Protocol::Tcp(Segment::Syn) && it.fate == floe::sim::Fate::Sent);
+            .filter(|it| it.protocol == Protocol::Tcp(Segment::Syn) && it.fate == Fate::Sent);
         sent.map(|it| it.at).nth(syn)
     };
     for syn in 5..50 {
@@ -499,4 +500,52 @@ fn an_agent_has_no_more_connections_than_its_limit() {
     give_candidates(&mut world, a, &many);
     world.run_for(secs(5));
     assert_eq!((world.connections(a).len(), syns(&world).len()), (3, 3));
+}
+
+/// RFC 7675 §5.1: consent is asked for on a TCP pair as on any other, and data stops 30 s after the last answer.
+#[test]
+fn a_pair_over_tcp_has_consent_that_expires_like_any_other() {
+    let (mut world, a, b) = tcp_pair(ROLES[0]);
+    complete(&mut world, a, b);
+    world.run_for(secs(4));
+    let from = world.captured().len();
+    world.run_for(secs(60));
+    for host in [a, b] {
+        let sent = world.captured()[from..]
+            .iter()
+            .filter(|it| it.origin == Some(host) && it.fate == Fate::Sent && it.protocol != Protocol::Udp);
+        let asked =
+            sent.filter(|it| Message::parse(&it.payload).is_ok_and(|it| it.class() == Class::Request));
+        let at: Vec<_> = asked.map(|it| it.at).collect();
+        assert!((9..=15).contains(&at.len()), "{at:?}");
+        assert!(at.windows(2).all(|two| (ms(4000)..=ms(6000)).contains(&(two[1] - two[0]))), "{at:?}");
+    }
+    world.set_path(b, a, Link::down());
+    let cut = world.elapsed();
+    world.run_until(secs(31), |w| !w.usable(a));
+    let stopped = world.elapsed() - cut;
+    assert!(stopped > secs(23) && stopped <= secs(30), "{stopped:?}");
+}
+
+/// A pair over UDP that becomes valid after completion is nominated anew, and the connections go.
+#[test]
+fn renomination_leaves_tcp_for_udp_and_closes_the_connections() {
+    let mut world = World::new(1);
+    let a = world.agent(Nat::none(), config(Role::Controlling, 1));
+    let b = world.agent(Nat::none(), config(Role::Controlled, 2));
+    for (from, to) in [(a, b), (b, a)] {
+        world.set_path(from, to, Link::ideal().udp(Udp::Blocked));
+    }
+    world.signal(a, b);
+    complete(&mut world, a, b);
+    assert_eq!(world.selected(a).expect("a selected pair").0.transport, Transport::Tcp);
+    world.run_for(secs(5));
+    assert_eq!(world.connections(a).len(), 1);
+    for (from, to) in [(a, b), (b, a)] {
+        world.set_path(from, to, Link::ideal());
+    }
+    world.run_until(secs(35), |w| w.selected(a).expect("a selected pair").0.transport == Transport::Udp);
+    world.run_for(secs(5));
+    assert_eq!((world.connections(a), world.connections(b)), (vec![], vec![]));
+    exchange(&mut world, a, b);
 }
