@@ -162,6 +162,7 @@ mod tests {
         }
         let all = Limits::default();
         let things = all.bases + all.local_candidates + all.remote_candidates + all.pairs + all.queries;
+        let things = things + all.connections + all.strangers;
         let bytes = (things + all.open_transactions()) * 512 + all.remote_candidates * 2048;
         assert!(bytes < 1 << 20, "{bytes}");
     }

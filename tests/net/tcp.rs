@@ -255,7 +255,9 @@ async fn frames_may_be_cut_anywhere_for_the_whole_life_of_a_connection() {
             }
         };
         let own = stream.local_addr().unwrap();
-        let fill = |writer: &mut Writer<'_>| drop(writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr));
+        let fill = |writer: &mut Writer<'_>| {
+            writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr);
+        };
         let answer = frame(&written(Class::Success, check, fill, PEER_PWD));
         // Half of the next message travels with it.
         let data: Vec<u8> = (0..50_u8).flat_map(|n| frame(&vec![n; usize::from(n) + 1])).collect();
