@@ -32,6 +32,7 @@ fn tcp_step() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(vec![6, 0]),
         1 => Just(vec![3, 0, 0, 0]),
         1 => Just(vec![6, 1]),
+        1 => Just(vec![15, 251]),
     ]
 }
 

@@ -499,6 +499,7 @@ impl Session {
                 let _ = self.agent.handle_input(self.now, Input::Resolved { request, address });
             }
             240..=250 => self.stream(program),
+            251 => self.agent.restart(self.now),
             _ => {
                 // A socket that nobody gave to the agent.
                 let at = SocketAddr::from(([10, 9, 9, 9], 9));

@@ -80,9 +80,14 @@ impl Bases {
         all.filter_map(|(index, base)| Some((BaseId(index as u16), base.as_ref()?)))
     }
 
-    /// Whether it has `limit` of them, or no number for another one.
+    /// Whether another one would be more than `limit`, or have no number.
     pub(super) fn is_full(&self, limit: usize) -> bool {
-        self.live >= limit || self.list.len() >= usize::from(u16::MAX)
+        !self.has_room(1, limit)
+    }
+
+    /// Whether so many more are within `limit`.
+    pub(super) fn has_room(&self, count: usize, limit: usize) -> bool {
+        self.live + count <= limit && u16::try_from(self.list.len() + count).is_ok()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -45,10 +45,10 @@ impl Agent {
             let addr = SocketAddr::new(local, DISCARD_PORT);
             bases.insert(0, Base { addr, via: Via::Tcp(TcpType::Active), ..passive });
         }
+        if !self.bases.has_room(bases.len(), self.config.limits.bases) {
+            return Err(AddSocketError::TooMany(self.config.limits.bases));
+        }
         for base in bases {
-            if self.bases.is_full(self.config.limits.bases) {
-                return Err(AddSocketError::TooMany(self.config.limits.bases));
-            }
             let id = self.bases.add(base);
             self.gather_on(id, &base);
         }

@@ -3,6 +3,7 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "a time that runs backwards has to fail the test")]
 
 mod attack;
+mod connections;
 mod consent;
 mod diagnosis;
 mod faults;

@@ -1,7 +1,5 @@
 //! Candidates over TCP (RFC 6544).
 
-mod connections;
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,16 +12,16 @@ use floe::{Config, Role};
 
 use super::{ROLES, ms, secs, seed};
 
-fn config(role: Role, byte: u8) -> Config {
+pub(crate) fn config(role: Role, byte: u8) -> Config {
     Config::new(role, seed(byte)).tcp(TcpRank::AfterUdp)
 }
 
 /// A public host whose link carries no UDP.
-fn without_udp() -> Interface {
+pub(crate) fn without_udp() -> Interface {
     Interface::v4(Gateway::Public).link(Link::wan().udp(Udp::Blocked))
 }
 
-fn candidates(world: &World, host: HostId) -> Vec<Candidate> {
+pub(crate) fn candidates(world: &World, host: HostId) -> Vec<Candidate> {
     let signals = world.signals(host).into_iter();
     let candidates = signals.filter_map(|signal| match signal.what {
         What::Candidate(candidate) => Some(candidate),
@@ -32,12 +30,12 @@ fn candidates(world: &World, host: HostId) -> Vec<Candidate> {
     candidates.collect()
 }
 
-fn tcp_type(world: &World, host: HostId) -> Option<TcpType> {
+pub(crate) fn tcp_type(world: &World, host: HostId) -> Option<TcpType> {
     world.selected(host).expect("a selected pair").0.tcp_type
 }
 
 /// Two public hosts that reach each other over TCP only.
-fn tcp_pair(roles: [Role; 2]) -> (World, HostId, HostId) {
+pub(crate) fn tcp_pair(roles: [Role; 2]) -> (World, HostId, HostId) {
     let mut world = World::new(1);
     let a = world.agent(without_udp(), config(roles[0], 1));
     let b = world.agent(Nat::none(), config(roles[1], 2));
@@ -46,11 +44,11 @@ fn tcp_pair(roles: [Role; 2]) -> (World, HostId, HostId) {
     (world, a, b)
 }
 
-fn complete(world: &mut World, a: HostId, b: HostId) -> Duration {
+pub(crate) fn complete(world: &mut World, a: HostId, b: HostId) -> Duration {
     world.run_until(secs(20), |w| w.completed(a) && w.completed(b))
 }
 
-fn exchange(world: &mut World, a: HostId, b: HostId) {
+pub(crate) fn exchange(world: &mut World, a: HostId, b: HostId) {
     for (from, to, data) in [(a, b, b"hello"), (b, a, b"there")] {
         let before = world.received(to).len();
         world.send(from, data);
@@ -60,7 +58,7 @@ fn exchange(world: &mut World, a: HostId, b: HostId) {
     }
 }
 
-fn syns(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
+pub(crate) fn syns(world: &World) -> Vec<(SocketAddr, SocketAddr)> {
     let sent = world
         .captured()
         .iter()

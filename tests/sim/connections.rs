@@ -11,7 +11,7 @@ use floe::sim::{Fate, Gateway, HostId, Interface, Link, Nat, Protocol, Segment, 
 use floe::stun::{Class, Message};
 use floe::{Agent, Config, Event, Role, State};
 
-use super::{candidates, complete, config, exchange, syns, tcp_pair, tcp_type, without_udp};
+use crate::tcp::{candidates, complete, config, exchange, syns, tcp_pair, tcp_type, without_udp};
 use crate::{ROLES, ms, secs, seed};
 
 /// Signals a peer that has these passive candidates.
