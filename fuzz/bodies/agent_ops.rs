@@ -89,6 +89,8 @@ struct Session {
     ta: Duration,
     promises: Promises,
     paths: BTreeMap<ComponentId, Path>,
+    /// Paths that are gone: while a relay has no permission for the selected pair, consent goes on.
+    former: Vec<Path>,
     state: State,
     data: u64,
     sent: usize,
@@ -164,6 +166,7 @@ impl Session {
             ta,
             promises: Promises::new(ta, flags & 128 != 0, &servers),
             paths: BTreeMap::new(),
+            former: Vec::new(),
             state: State::New,
             data: 0,
             sent: 0,
@@ -576,7 +579,7 @@ impl Session {
         let known = known.or(stream.map(|it| it.local)).expect("sends from a socket it has");
         let is_stream = stream.is_some();
         assert!(stream.is_none_or(|it| it.remote == destination), "to the other end of a connection");
-        let mut paths = self.paths.values();
+        let mut paths = self.paths.values().chain(&self.former);
         let on_path = paths.any(|path| (path.socket(), path.destination()) == (socket, destination));
         self.sent += 1;
         // The slot of a check over TCP was that of its connection, which may have taken its time.
@@ -606,6 +609,7 @@ impl Session {
                     Some(path) => self.paths.insert(component, path),
                     None => self.paths.remove(&component),
                 };
+                self.former.extend(known.filter(|_| path.is_none()));
                 assert_ne!(known, path, "announced twice");
             }
             Event::State(state) => {
