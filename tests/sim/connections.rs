@@ -199,6 +199,29 @@ fn a_lost_connection_of_the_selected_pair_is_opened_again() {
     }
 }
 
+/// RFC 6544 §11.1: also without renomination, and towards a lite agent, several times.
+#[test]
+fn a_lost_connection_is_opened_again_whatever_the_peer_knows() {
+    let best = Nomination::Best { settle: ms(100) };
+    for (roles, lite) in [(ROLES[0], false), (ROLES[1], false), (ROLES[0], true)] {
+        let mut world = World::new(1);
+        let a = world.agent(without_udp(), config(roles[0], 1).nomination(best));
+        let b = config(roles[1], 2).nomination(best);
+        let b = world.agent(Nat::none(), if lite { b.lite() } else { b });
+        world.signal(a, b);
+        complete(&mut world, a, b);
+        for broken in [a, b, a, b] {
+            world.run_for(secs(4));
+            assert_eq!((world.connections(a).len(), world.connections(b).len()), (1, 1));
+            world.reset(broken);
+            world.run_until(secs(2), |w| w.usable(a) && w.usable(b));
+            exchange(&mut world, a, b);
+        }
+        world.run_for(secs(60));
+        exchange(&mut world, a, b);
+    }
+}
+
 /// RFC 6544 §11.1: where the connection cannot be opened again, only a restart helps.
 #[test]
 fn a_connection_that_cannot_be_opened_again_needs_a_restart() {
