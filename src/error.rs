@@ -76,6 +76,9 @@ pub enum AddSocketError {
     /// The limit on local candidates.
     #[error("the limit of {0} bases is reached")]
     TooMany(usize),
+    /// A TCP socket, and the agent is not configured for TCP candidates, or uses relays only.
+    #[error("the agent has no TCP candidates: Config::tcp asks for them")]
+    NoTcp,
     /// After `close` or failure.
     #[error("the agent is closed")]
     Closed,

@@ -34,9 +34,23 @@ pub enum Socket {
         /// The component whose candidate it is.
         component: ComponentId,
     },
+    /// A listening TCP socket (RFC 6544), for an agent that was [configured](crate::Config::tcp) for it: a passive
+    /// host candidate at `local`, and an active one that opens connections from the same address.
+    TcpListener {
+        /// Where it listens, a concrete address.
+        local: SocketAddr,
+        /// The component whose candidates these are.
+        component: ComponentId,
+    },
 }
 
 impl Socket {
+    /// Its address, and its component.
+    pub(crate) fn place(&self) -> (SocketAddr, ComponentId) {
+        let (Self::Udp { local, component } | Self::TcpListener { local, component }) = self;
+        (*local, *component)
+    }
+
     /// A UDP socket of the first component.
     pub fn udp(local: SocketAddr) -> Self {
         Self::Udp { local, component: ComponentId::FIRST }

@@ -7,13 +7,14 @@
 
 pub(crate) mod peer;
 mod promises;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use floe::agent::{Answer, Nomination, Policy, ResolveId};
-use floe::candidate::{Address, Candidate, CandidateType, Foundation};
+use floe::candidate::{Address, Candidate, CandidateType, Foundation, TcpRank, TcpType};
 use floe::credentials::Credentials;
 use floe::io::{ComponentId, Datagram, Socket, SocketId};
 use floe::signal::{Signal, What};
@@ -27,6 +28,7 @@ use peer::{
     Fault, PASSWORD, PEER_PWD, PEER_UFRAG, Question, USER, check, crowd, own, peer, stun_server, turn_server,
 };
 use promises::{Leg, Promises};
+use streams::Streams;
 
 /// More outputs than this after one input are a loop.
 const MAX_OUTPUTS: usize = 2000;
@@ -83,8 +85,12 @@ struct Session {
     sockets: BTreeMap<(u32, IpAddr), (SocketAddr, ComponentId)>,
     /// The latest requests.
     asked: Vec<Asked>,
+    streams: Streams,
+    ta: Duration,
     promises: Promises,
     paths: BTreeMap<ComponentId, Path>,
+    /// Paths that are gone: while a relay has no permission for the selected pair, consent goes on.
+    former: Vec<Path>,
     state: State,
     data: u64,
     sent: usize,
@@ -115,9 +121,14 @@ impl Session {
         let role = if flags & 1 == 0 { Role::Controlling } else { Role::Controlled };
         let mut ta = Duration::from_millis(5);
         let mut config = Config::new(role, [flags; 32]).trace(64);
-        config = config.nomination(
-            program.pick(&[Nomination::First, Nomination::Best { settle: Duration::from_millis(100) }]),
-        );
+        let more = program.byte();
+        config = config.nomination(match more & 1 {
+            0 => Nomination::First,
+            _ => Nomination::Best { settle: Duration::from_millis(100) },
+        });
+        if more & 2 != 0 {
+            config = config.tcp(TcpRank::AfterUdp);
+        }
         if flags & 2 != 0 {
             config = config.stun_server(stun_server());
         }
@@ -151,8 +162,11 @@ impl Session {
             own: BTreeMap::new(),
             sockets: BTreeMap::new(),
             asked: Vec::new(),
+            streams: Streams::default(),
+            ta,
             promises: Promises::new(ta, flags & 128 != 0, &servers),
             paths: BTreeMap::new(),
+            former: Vec::new(),
             state: State::New,
             data: 0,
             sent: 0,
@@ -246,7 +260,10 @@ impl Session {
         let foundation = Foundation::from_number(u32::from(flags & 3));
         let component = 1 + u16::from(flags >> 4 & 1);
         let priority = 1 + (u32::from(priority) << 20);
-        let candidate = Candidate::udp(foundation, component, priority, addr, kind, None);
+        let mut candidate = Candidate::udp(foundation, component, priority, addr, kind, None);
+        if flags & 8 != 0 {
+            candidate = candidate.over_tcp(TcpType::Passive);
+        }
         let mut signal = Signal::new(u16::from(flags >> 6), What::Candidate(candidate));
         signal.ufrag = (flags & 4 != 0).then(|| "peer".parse().expect("a ufrag"));
         if self.agent.handle_signal(self.now, signal).is_ok() {
@@ -289,8 +306,14 @@ impl Session {
         flags: u8,
         fault: &Fault,
     ) {
+        let source = self.source_on(socket, source);
         let Some(raw) = self.written_check(component, source, flags, fault) else { return };
         self.deliver(socket, local, source, &raw);
+    }
+
+    /// Whatever comes on a connection comes from its other end.
+    fn source_on(&self, socket: SocketId, source: SocketAddr) -> SocketAddr {
+        self.streams.get(socket).map_or(source, |stream| stream.remote)
     }
 
     fn written_check(
@@ -313,8 +336,12 @@ impl Session {
 
     fn socket(&self, program: &mut Program<'_>) -> Option<(SocketId, SocketAddr, ComponentId)> {
         let number = usize::from(program.byte());
-        let ((id, _), (local, component)) = self.sockets.iter().nth(number % self.sockets.len().max(1))?;
-        Some((SocketId(*id), *local, *component))
+        let all =
+            self.sockets.iter().map(|((id, _), (local, component))| (SocketId(*id), *local, *component));
+        let streams = self.streams.open.iter();
+        let all = all.chain(streams.map(|(id, it)| (SocketId(*id), it.local, it.component)));
+        let count = self.sockets.len() + self.streams.open.len();
+        all.into_iter().nth(number % count.max(1))
     }
 
     /// An answer to one of the agent's latest requests, as the one it asked or as somebody else.
@@ -329,6 +356,7 @@ impl Session {
         let question = Question { request, local: asked.local, to: asked.to() };
         let Some(raw) = question.answer(how, value) else { return };
         let source = if how & 0xC0 == 0xC0 { peer(value) } else { asked.destination };
+        let source = self.source_on(asked.socket, source);
         self.deliver_answer(&asked, source, &raw);
     }
 
@@ -398,6 +426,9 @@ impl Session {
     /// A datagram of the TURN server: data or a check that came to the relayed address.
     fn through_the_relay(&mut self, program: &mut Program<'_>) {
         let Some((socket, local, component)) = self.socket(program) else { return };
+        if self.streams.get(socket).is_some() {
+            return;
+        }
         let (from, flags, bad) = (peer(program.byte()), program.byte(), program.byte());
         let server = turn_server(local.is_ipv6());
         let number = 0x4000 + u16::from(flags >> 6);
@@ -422,7 +453,7 @@ impl Session {
 
     fn junk(&mut self, program: &mut Program<'_>) {
         let Some((socket, local, _)) = self.socket(program) else { return };
-        let source = peer(program.byte());
+        let source = self.source_on(socket, peer(program.byte()));
         let length = usize::from(program.byte());
         let raw: Vec<u8> = program.0.by_ref().take(length).copied().collect();
         self.deliver(socket, local, source, &raw);
@@ -470,6 +501,8 @@ impl Session {
                 }
                 let _ = self.agent.handle_input(self.now, Input::Resolved { request, address });
             }
+            240..=250 => self.stream(program),
+            251 => self.agent.restart(self.now),
             _ => {
                 // A socket that nobody gave to the agent.
                 let at = SocketAddr::from(([10, 9, 9, 9], 9));
@@ -477,6 +510,22 @@ impl Session {
                     Datagram { socket: SocketId(99), local: at.ip(), source: at, ecn: None, payload: &[1] };
                 assert_eq!(self.agent.handle_input(self.now, Input::Datagram(datagram)), Received::Unclaimed);
             }
+        }
+    }
+
+    /// Something happens to TCP.
+    fn stream(&mut self, program: &mut Program<'_>) {
+        let (what, which, whose) = (program.byte(), program.byte(), program.byte());
+        let (streams, agent, now) = (&mut self.streams, &mut self.agent, self.now);
+        match what % 8 {
+            0 | 1 => {
+                let component = ComponentId { stream: 0, component: 1 + u16::from(what >> 7) };
+                streams.listen(agent, now, which, own(whose), component);
+            }
+            2 => streams.stop_listening(agent, now, which),
+            3 | 4 => streams.accept(agent, now, which, peer(whose)),
+            5 | 6 => streams.opened(agent, now, which),
+            _ => streams.lose(agent, now, which),
         }
     }
 
@@ -504,6 +553,11 @@ impl Session {
                     self.sent(at, &raw);
                 }
                 Output::Event(event) => self.note(event),
+                Output::Connect(connect) => {
+                    assert!(self.promises.is_allowed(connect.remote), "a connection to {}", connect.remote);
+                    self.streams.connect(self.now, self.ta, &connect);
+                }
+                Output::Close(socket) => self.streams.close(socket),
                 Output::Wait(_) => break,
                 _ => {}
             }
@@ -520,11 +574,16 @@ impl Session {
 
     fn sent(&mut self, leg: Leg, raw: &[u8]) {
         let (socket, local, destination) = leg;
-        let (known, _) = *self.sockets.get(&(socket.0, local)).expect("sends from a socket it has");
-        let mut paths = self.paths.values();
+        let stream = self.streams.get(socket);
+        let known = self.sockets.get(&(socket.0, local)).map(|(known, _)| *known);
+        let known = known.or(stream.map(|it| it.local)).expect("sends from a socket it has");
+        let is_stream = stream.is_some();
+        assert!(stream.is_none_or(|it| it.remote == destination), "to the other end of a connection");
+        let mut paths = self.paths.values().chain(&self.former);
         let on_path = paths.any(|path| (path.socket(), path.destination()) == (socket, destination));
         self.sent += 1;
-        let bare = self.promises.sent(self.now, leg, raw, on_path);
+        // The slot of a check over TCP was that of its connection, which may have taken its time.
+        let bare = self.promises.sent(self.now, leg, raw, on_path || is_stream);
         let Ok(message) = Message::parse(bare.raw) else { return };
         if matches!(self.state, State::Failed | State::Closed) {
             // RFC 8656 §8: an agent that is over only gives its allocations back.
@@ -550,6 +609,7 @@ impl Session {
                     Some(path) => self.paths.insert(component, path),
                     None => self.paths.remove(&component),
                 };
+                self.former.extend(known.filter(|_| path.is_none()));
                 assert_ne!(known, path, "announced twice");
             }
             Event::State(state) => {

@@ -70,6 +70,10 @@ impl Promises {
         self.allowed.insert(unscoped(peer));
     }
 
+    pub(crate) fn is_allowed(&self, peer: SocketAddr) -> bool {
+        self.allowed.contains(&unscoped(peer))
+    }
+
     pub(crate) fn vouch(&mut self, peer: SocketAddr) {
         self.vouched.insert(unscoped(peer));
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::relays::RelayId;
-use crate::candidate::BaseId;
+use crate::candidate::{BaseId, TcpType};
 use crate::io::{ComponentId, SocketId};
 
 /// How packets leave a base.
@@ -12,6 +12,9 @@ use crate::io::{ComponentId, SocketId};
 pub(super) enum Via {
     /// Through a socket.
     Socket,
+    /// Through a TCP connection for each remote address, which this side opens or accepts. `socket` is the one that
+    /// listens.
+    Tcp(TcpType),
     /// Through a relay, whose server is reached from another base.
     Relay(RelayId),
 }
@@ -25,7 +28,7 @@ pub(super) struct Base {
     pub(super) socket: SocketId,
     pub(super) local: IpAddr,
     pub(super) via: Via,
-    /// The local preference of its candidates.
+    /// The local preference of its candidates; of TCP ones the part that does not say the direction (RFC 6544 §4.2).
     pub(super) preference: u16,
 }
 
@@ -65,14 +68,26 @@ impl Bases {
         self.by_socket.get(&(socket, local)).copied()
     }
 
+    /// The base whose connections this socket accepts at this address.
+    pub(super) fn of_listener(&self, listener: SocketId, local: IpAddr) -> Option<BaseId> {
+        let passive = Via::Tcp(TcpType::Passive);
+        let is_it = |base: &Base| (base.via, base.socket, base.local) == (passive, listener, local);
+        self.iter().find(|(_, base)| is_it(base)).map(|(id, _)| id)
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (BaseId, &Base)> {
         let all = self.list.iter().enumerate();
         all.filter_map(|(index, base)| Some((BaseId(index as u16), base.as_ref()?)))
     }
 
-    /// Whether it has `limit` of them, or no number for another one.
+    /// Whether another one would be more than `limit`, or have no number.
     pub(super) fn is_full(&self, limit: usize) -> bool {
-        self.live >= limit || self.list.len() >= usize::from(u16::MAX)
+        !self.has_room(1, limit)
+    }
+
+    /// Whether so many more are within `limit`.
+    pub(super) fn has_room(&self, count: usize, limit: usize) -> bool {
+        self.live + count <= limit && u16::try_from(self.list.len() + count).is_ok()
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::trickle::Trickle;
-use crate::candidate::RemoteFilter;
+use crate::candidate::{RemoteFilter, TcpRank};
 pub use crate::checks::Implementation;
 pub use crate::checks::likelihood::CheckOrder;
 pub use crate::checks::limits::Limits;
@@ -90,6 +90,7 @@ pub struct Config {
     pub(crate) keepalive: Duration,
     pub(crate) check_order: CheckOrder,
     pub(crate) recheck: Recheck,
+    pub(crate) tcp: Option<TcpRank>,
 }
 
 impl Config {
@@ -116,6 +117,7 @@ impl Config {
             keepalive: KEEPALIVE,
             check_order: CheckOrder::Likelihood,
             recheck: Recheck::On,
+            tcp: None,
         }
     }
 
@@ -236,6 +238,23 @@ impl Config {
         self
     }
 
+    /// Candidates over TCP too (RFC 6544), preferred as `rank` says; default: none. It takes listening sockets of the
+    /// driver ([`Socket::TcpListener`](crate::io::Socket::TcpListener)), of which `floe::net` has one for each UDP
+    /// socket then.
+    ///
+    /// Each gives a passive host candidate and, unless the agent is a lite one, an active one. Remote candidates for
+    /// simultaneous open are refused as unsupported. [`Policy::Relay`] has no TCP candidates.
+    #[must_use]
+    pub fn tcp(mut self, rank: TcpRank) -> Self {
+        self.tcp = Some(rank);
+        self
+    }
+
+    /// Whether [`tcp`](Self::tcp) was asked for, so that a driver knows what to open.
+    pub fn has_tcp(&self) -> bool {
+        self.tcp.is_some() && self.policy != Policy::Relay
+    }
+
     /// How much the session may hold, whatever the peer does; default [`Limits::default`].
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -252,9 +271,9 @@ impl Config {
 
     pub(crate) fn settings(&self) -> Settings {
         let (role, nomination, pacing) = (self.role, self.nomination, self.pacing);
-        let (implementation, limits) = (self.implementation, self.limits);
+        let (implementation, limits, tcp) = (self.implementation, self.limits, self.tcp.unwrap_or_default());
         let (order, recheck) = (self.check_order, self.recheck);
-        Settings { role, nomination, pacing, order, recheck, implementation, limits }
+        Settings { role, nomination, pacing, order, recheck, implementation, limits, tcp }
     }
 
     /// Every component of every data stream, in order.

@@ -35,6 +35,18 @@ pub enum Input<'a> {
         /// Its own address, with the port that it got.
         local: SocketAddr,
     },
+    /// A listening socket has accepted a connection. An agent that does not want it closes it.
+    Accepted {
+        /// The socket that listens, as it was [added](super::Agent::add_socket).
+        listener: SocketId,
+        /// The driver's token for the connection. What arrives on it comes as [`Datagram`](Self::Datagram), message by
+        /// message (RFC 4571).
+        socket: SocketId,
+        /// Its own address.
+        local: SocketAddr,
+        /// Who has opened it.
+        remote: SocketAddr,
+    },
     /// The other answer to [`Output::Connect`].
     NotConnected {
         /// Which request.
@@ -208,7 +220,8 @@ pub enum Why {
     /// The selected pair lost consent (RFC 7675 §5.1).
     #[error("the peer's consent expired")]
     ConsentExpired,
-    /// The socket of the selected pair was removed, and no other pair will be selected in this session. Data may still
+    /// The socket of the selected pair was removed, or its TCP connection is lost and cannot be opened again (RFC 6544
+    /// §11.1), and no other pair will be selected in this session. Data may still
     /// flow on another valid pair meanwhile: [`Event::Path`] tells.
     #[error("the selected path is gone")]
     PathGone,

@@ -7,6 +7,7 @@ use super::flow::InUse;
 use super::output::Intent;
 use super::path::Path;
 use super::relays::RelayId;
+use super::signals::GRACE;
 use super::state::State;
 use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
@@ -42,6 +43,7 @@ impl Agent {
 
     /// Pairs changed, or candidates, or time passed: nominate, announce, fail.
     pub(super) fn follow_checks(&mut self, now: Instant) {
+        self.sweep_connections();
         self.checks.nominate(now);
         for pair in self.checks.select_unchecked() {
             self.follow_selected(now, pair);
@@ -91,6 +93,10 @@ impl Agent {
             self.events.push_back(Event::Selected { component, local, remote });
         }
         self.follow_paths(now);
+        if self.state == State::Completed {
+            // Once more, for what a later selection leaves.
+            self.free.set(now + GRACE);
+        }
         // RFC 8445 §12.1: a selected relay gets a channel.
         if let Some(Via::Relay(relay)) = self.bases.get(base).map(|base| base.via) {
             if let Some(relay) = self.relays.get_mut(relay) {
@@ -122,7 +128,8 @@ impl Agent {
             let path = pair.and_then(|pair| self.path_of(pair));
             let answered = pair.and_then(|pair| self.pair_in_use(pair)?.answered);
             let flow = &mut self.flows[index];
-            if flow.pair != pair {
+            // A path over a new connection has consent of its own.
+            if flow.pair != pair || (flow.path.is_none() && path.is_some()) {
                 flow.pair = pair;
                 // A lite agent asks for no consent (RFC 7675 §1): it has no answer of its own to begin with.
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
@@ -165,17 +172,24 @@ impl Agent {
     }
 
     /// The way that data of a pair takes; `None` while its relay has no permission.
-    fn path_of(&mut self, pair: InUse) -> Option<Path> {
-        let pair = self.pair_in_use(pair)?;
+    fn path_of(&mut self, used: InUse) -> Option<Path> {
+        let pair = self.pair_in_use(used)?;
         let base = self.bases.get(pair.base)?;
+        let mut socket = base.socket;
         let (destination, framing) = match base.via {
             Via::Socket => (pair.destination, Framing::Direct),
+            Via::Tcp(_) => {
+                // RFC 6544 §11.1: on each connection only after a check of its own.
+                pair.valid?;
+                socket = self.connections.between(used.generation, pair.base, pair.destination)?;
+                (pair.destination, Framing::Direct)
+            }
             Via::Relay(relay) => {
                 let relay = self.relays.get(relay)?;
                 (relay.server_addr, relay.client.framing(pair.destination)?)
             }
         };
-        Some(Path { socket: base.socket, local: base.local, destination, framing })
+        Some(Path { socket, local: base.local, destination, framing })
     }
 
     /// Consent on the path of a component is lost (RFC 7675 §5.1).
@@ -271,6 +285,7 @@ impl Agent {
     pub(super) fn free_unselected(&mut self, now: Instant) {
         self.gatherer.conclude();
         self.previous = None;
+        self.release_connections();
         let used: Vec<_> =
             self.flows.iter().filter_map(|flow| Some(self.pair_in_use(flow.pair?)?.base)).collect();
         for id in self.relays.ids() {

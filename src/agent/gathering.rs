@@ -9,8 +9,8 @@ use super::event::{Event, ServerId, ServerProblem};
 use super::relays::{Link, Relay, RelayId};
 use super::state::State;
 use crate::candidate::address::{is_unicast, precedence};
-use crate::candidate::priority::candidate_priority;
-use crate::candidate::{BaseId, Candidate, CandidateType};
+use crate::candidate::priority::{candidate_priority, priority, tcp_local_preference, tcp_type_preference};
+use crate::candidate::{BaseId, Candidate, CandidateType, TcpType};
 use crate::checks::Permission;
 use crate::error::AddSocketError;
 use crate::gather::{Asked, Found, Query};
@@ -30,7 +30,7 @@ impl Agent {
     /// # Errors
     /// [`AddSocketError`]; the agent is unchanged.
     pub fn add_socket(&mut self, now: Instant, id: SocketId, socket: Socket) -> Result<(), AddSocketError> {
-        let Socket::Udp { local, component } = socket;
+        let (local, component) = socket.place();
         self.now = now;
         if self.is_over() {
             return Err(AddSocketError::Closed);
@@ -41,7 +41,8 @@ impl Agent {
         if !is_unicast(local.ip()) {
             return Err(AddSocketError::NotUnicast(local));
         }
-        if self.bases.of_socket(id, local.ip()).is_some() {
+        let known = self.bases.of_socket(id, local.ip()).or(self.bases.of_listener(id, local.ip()));
+        if known.is_some() {
             return Err(AddSocketError::Duplicate(id, local));
         }
         if self.flow_of(component).is_none() {
@@ -49,6 +50,9 @@ impl Agent {
         }
         if self.bases.is_full(self.config.limits.bases) {
             return Err(AddSocketError::TooMany(self.config.limits.bases));
+        }
+        if let Socket::TcpListener { .. } = socket {
+            return self.add_listener(now, id, local, component);
         }
         let preference = match self.config.implementation {
             Implementation::Full => self.host_preference.next(local.ip()),
@@ -96,10 +100,12 @@ impl Agent {
             let candidate = self.candidate(base, CandidateType::Host, base.addr, None, None);
             self.signal_host(base.component, &candidate);
             self.checks.add_base(id, base.component, candidate, Permission::Granted);
-            self.add_external(id, base.addr);
+            if base.via != Via::Tcp(TcpType::Active) {
+                self.add_external(id, base.addr);
+            }
         }
-        // A lite agent has host candidates only (RFC 8445 §5.2).
-        if self.checks.sends_checks() {
+        // A lite agent has host candidates only (RFC 8445 §5.2), and servers are asked over UDP.
+        if self.checks.sends_checks() && base.via == Via::Socket {
             self.ask_servers(id, base);
         }
     }
@@ -247,7 +253,7 @@ impl Agent {
             .pairs()
             .filter_map(|(_, pair)| match self.bases.get(pair.base)?.via {
                 Via::Relay(relay) => Some((relay, pair.destination)),
-                Via::Socket => None,
+                Via::Socket | Via::Tcp(_) => None,
             })
             .collect();
         for (relay, peer) in wanted {
@@ -268,14 +274,17 @@ impl Agent {
         server: Option<SocketAddr>,
         related: Option<SocketAddr>,
     ) -> Candidate {
-        let foundation = self.foundations.foundation(
-            kind,
-            base.addr.ip(),
-            server.map(|server| server.ip()),
-            Transport::Udp,
-        );
-        let priority = candidate_priority(kind, base.preference, base.component.component);
-        Candidate::udp(foundation, base.component.component, priority, addr, kind, related)
+        let (number, server) = (base.component.component, server.map(|server| server.ip()));
+        let transport = if let Via::Tcp(_) = base.via { Transport::Tcp } else { Transport::Udp };
+        let foundation = self.foundations.foundation(kind, base.addr.ip(), server, transport);
+        if let Via::Tcp(direction) = base.via {
+            let local = tcp_local_preference(kind, direction, base.preference);
+            let rank = self.config.tcp.unwrap_or_default();
+            let priority = priority(tcp_type_preference(kind, rank), local, number);
+            return Candidate::udp(foundation, number, priority, addr, kind, related).over_tcp(direction);
+        }
+        let priority = candidate_priority(kind, base.preference, number);
+        Candidate::udp(foundation, number, priority, addr, kind, related)
     }
 
     pub(super) fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Agent;
 use super::bases::Via;
 use super::config::Answer;
+use super::connections::Owner;
 use super::event::{Input, Received};
 use super::output::Intent;
 use super::relays::RelayId;
@@ -35,6 +36,10 @@ impl Agent {
                 self.follow_connected(now, request, socket, local);
                 Received::Consumed
             }
+            Input::Accepted { listener, socket, local, remote } => {
+                self.follow_accepted(now, listener, socket, local, remote);
+                Received::Consumed
+            }
             Input::NotConnected { request, why } => {
                 self.follow_not_connected(now, request, why);
                 Received::Consumed
@@ -49,7 +54,8 @@ impl Agent {
     fn handle_datagram<'a>(&mut self, now: Instant, datagram: &Datagram<'a>) -> Received<'a> {
         let Some(base) = self.bases.of_socket(datagram.socket, datagram.local) else {
             return match self.connections.owner(datagram.socket) {
-                Some(relay) => self.handle_relayed(now, relay, datagram),
+                Some(Owner::Relay(relay)) => self.handle_relayed(now, relay, datagram),
+                Some(Owner::Pair(ends)) => self.handle_framed(now, datagram.socket, ends, datagram.payload),
                 None => Received::Unclaimed,
             };
         };
@@ -88,7 +94,7 @@ impl Agent {
     }
 
     /// A payload that `source` sent to `base`, free of any TURN header.
-    fn handle_payload<'a>(
+    pub(super) fn handle_payload<'a>(
         &mut self,
         now: Instant,
         base: BaseId,
@@ -145,7 +151,7 @@ impl Agent {
         message: Message<'_>,
     ) -> Received<'static> {
         let Some(entry) = self.bases.get(base) else { return Received::Unclaimed };
-        let hidden = entry.via == Via::Socket && self.config.policy == super::Policy::Relay;
+        let hidden = !matches!(entry.via, Via::Relay(_)) && self.config.policy == super::Policy::Relay;
         if !message.has_fingerprint() || hidden {
             let why = if hidden { "not for a relay-only agent" } else { "no FINGERPRINT" };
             self.drop_datagram(now, base, source, why);
@@ -174,6 +180,7 @@ impl Agent {
                 }
                 if let Some(learnt) = learnt {
                     self.note_heard(now, learnt.pair);
+                    self.connections.introduce(base, source);
                 }
                 if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
                     self.follow_selected(now, learnt.pair);

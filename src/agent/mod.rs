@@ -12,6 +12,7 @@
 //! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
 //! | TCP connections, and whose each one is | `connections` |
+//! | listening sockets, and what runs on connections of pairs | `tcp` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
 //! | intents become bytes | `output` |
@@ -38,6 +39,7 @@ mod restart;
 mod signals;
 pub mod state;
 mod streams;
+mod tcp;
 mod tick;
 pub mod trickle;
 
@@ -109,6 +111,7 @@ pub struct Agent {
     foundations: FoundationAllocator,
     host_preference: LocalPreference,
     relay_preference: LocalPreference,
+    tcp_preference: LocalPreference,
     /// No further sockets: gathering may end.
     sockets_ended: bool,
     gathering_ended: bool,
@@ -163,6 +166,7 @@ impl Agent {
             foundations: FoundationAllocator::default(),
             host_preference: LocalPreference::default(),
             relay_preference: LocalPreference::default(),
+            tcp_preference: LocalPreference::default(),
             sockets_ended: false,
             gathering_ended: false,
             checks_in_a_row: 0,
@@ -227,6 +231,7 @@ impl Agent {
         self.checks.conclude();
         self.gatherer.conclude();
         self.names.end();
+        self.connections.end_pairs();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {
                 relay.queued = false;

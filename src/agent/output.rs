@@ -10,6 +10,7 @@ use super::bases::Via;
 use super::event::Output;
 use super::relays::{Link, RelayId};
 use crate::candidate::BaseId;
+use crate::checks::Generation;
 use crate::checks::respond::Reply;
 use crate::gather::Gatherer;
 use crate::io::{SocketId, Transmit};
@@ -108,20 +109,28 @@ impl Agent {
         while let Some(intent) = self.intents.pop() {
             let body = HEADROOM..buf.len() - TAILROOM;
             let room = &mut buf[body];
+            let mut generation = self.checks.generation;
             let addressed = match intent {
                 Intent::Check(id) => {
                     self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len))
                 }
                 Intent::Reply(reply) => {
-                    let session = self.session(reply.generation);
+                    generation = reply.generation;
+                    let session = self.session(generation);
                     let len = session.and_then(|session| session.write_reply(&reply, room));
                     len.map(|len| (reply.base, reply.destination, len))
                 }
                 Intent::Query(id) => {
                     self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
                 }
-                Intent::Consent(index, id) => self.write_consent(index, id, room),
-                Intent::Indication(index) => self.write_indication(index, room),
+                Intent::Consent(index, id) => {
+                    generation = self.generation_of(index).unwrap_or(generation);
+                    self.write_consent(index, id, room)
+                }
+                Intent::Indication(index) => {
+                    generation = self.generation_of(index).unwrap_or(generation);
+                    self.write_indication(index, room)
+                }
                 Intent::Relay(id) => {
                     if let Some(written) = self.write_relay(id, buf) {
                         // It may have more.
@@ -132,12 +141,17 @@ impl Agent {
                 }
             };
             let Some((base, to, len)) = addressed else { continue };
-            self.record_sent(base, to, &buf[HEADROOM..HEADROOM + len]);
-            if let Some(written) = self.address(base, to, len, buf) {
+            if let Some(written) = self.address(generation, base, to, len, buf) {
+                self.record_sent(base, to, &buf[HEADROOM..HEADROOM + len]);
                 return Some(written);
             }
         }
         None
+    }
+
+    /// The ICE session whose pair a flow uses.
+    fn generation_of(&self, index: usize) -> Option<Generation> {
+        Some(self.flows.get(index)?.pair?.generation)
     }
 
     fn write_consent(
@@ -177,10 +191,21 @@ impl Agent {
     }
 
     /// Frames the message that lies at `HEADROOM` for its base: as it is, or through the relay.
-    fn address(&self, base: BaseId, to: SocketAddr, len: usize, buf: &mut [u8]) -> Option<Written> {
-        let base = self.bases.get(base)?;
+    fn address(
+        &self,
+        generation: Generation,
+        id: BaseId,
+        to: SocketAddr,
+        len: usize,
+        buf: &mut [u8],
+    ) -> Option<Written> {
+        let base = self.bases.get(id)?;
         let (socket, local) = (base.socket, base.local);
         match base.via {
+            Via::Tcp(_) => {
+                let socket = self.connections.between(generation, id, to)?;
+                Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len })
+            }
             Via::Socket => Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len }),
             Via::Relay(relay) => {
                 let relay = self.relays.get(relay)?;

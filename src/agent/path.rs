@@ -34,7 +34,7 @@ impl Path {
     }
 
     /// Bytes added before each payload: 0 direct, 4 in a channel, 36 (IPv4 peer) or 48 (IPv6 peer) in a Send
-    /// indication.
+    /// indication. What a driver adds on a TCP connection does not count.
     pub fn overhead(&self) -> usize {
         self.framing.overhead()
     }

@@ -57,6 +57,7 @@ impl Agent {
         self.gathering_ended = false;
         self.gatherer = Gatherer::new(self.config.limits.queries);
         self.relays.remove_ended(&mut self.connections);
+        self.hold_connections();
         // Not Completed any more: candidates are signalled again.
         self.follow_paths(now);
         self.signal_credentials();
@@ -72,7 +73,7 @@ impl Agent {
                 continue;
             }
             match base.via {
-                Via::Socket => self.gather_on(id, &base),
+                Via::Socket | Via::Tcp(_) => self.gather_on(id, &base),
                 Via::Relay(relay) => {
                     let relay = self.relays.get(relay);
                     let known = relay.and_then(|relay| {

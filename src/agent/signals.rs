@@ -10,7 +10,7 @@ use super::flow::Flow;
 use super::notes::Notes;
 use super::state::State;
 use super::trickle::{self, Trickle};
-use crate::candidate::{Address, Candidate};
+use crate::candidate::{Address, Candidate, TcpType};
 use crate::checks::Permission;
 use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::set::RENOMINATION;
@@ -187,8 +187,14 @@ impl Agent {
             return Err(SignalError::UnknownComponent(candidate.component));
         }
         self.checks.note_component(component);
-        if candidate.transport != Transport::Udp {
-            return Err(SignalError::Unsupported("a TCP candidate"));
+        match (candidate.transport, candidate.tcp_type) {
+            (Transport::Tcp, _) if self.config.tcp.is_none() => {
+                return Err(SignalError::Unsupported("a TCP candidate"));
+            }
+            (Transport::Tcp, Some(TcpType::SimultaneousOpen)) => {
+                return Err(SignalError::Unsupported("a TCP candidate for simultaneous open"));
+            }
+            _ => {}
         }
         match candidate.address {
             Address::Socket(addr) => self.admit_candidate(now, component, addr, candidate),
@@ -268,7 +274,7 @@ impl Agent {
     }
 }
 
-/// After Completed, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
-const GRACE: Duration = Duration::from_secs(3);
+/// After Completed, and after each later selection, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
+pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// An agent without consent waits this long for the peer to come back some other way.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(30);

@@ -26,6 +26,7 @@ impl Agent {
             self.checks.lose_patience();
             self.follow_checks(now);
         }
+        self.dismiss_strangers(now);
         if self.free.take_due(now) {
             self.free_unselected(now);
         }
@@ -118,8 +119,12 @@ impl Agent {
         if self.is_unknown_to_peer() {
             return false;
         }
-        let check = self.checks.begin_check(now);
-        check.inspect(|id| self.intents.push(Intent::Check(*id))).is_some()
+        let Some(id) = self.checks.begin_check(now) else { return false };
+        match self.checks.connection_of(id) {
+            Some((base, remote)) => self.connect_pair(base, remote),
+            None => self.intents.push(Intent::Check(id)),
+        }
+        true
     }
 
     fn slot_for_gathering(&mut self, now: Instant) -> bool {
@@ -157,6 +162,7 @@ impl Agent {
                 self.checks.transaction_deadline(),
                 self.checks.settle_deadline(),
                 self.gatherer.deadline(),
+                self.connections.deadline(),
                 consent,
                 keepalive,
             ] {

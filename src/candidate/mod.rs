@@ -16,6 +16,7 @@ use crate::io::Transport;
 pub use address::LocalPreference;
 pub use filter::RemoteFilter;
 pub use foundation::{Foundation, FoundationAllocator};
+pub use priority::TcpRank;
 
 /// A base (RFC 8445 §4): the transport address that an agent sends from for a candidate. The number is the agent's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -139,5 +140,11 @@ impl Candidate {
             ufrag: None,
             extensions: Vec::new(),
         }
+    }
+
+    /// The same over TCP, in this direction (RFC 6544 §4.5).
+    #[must_use]
+    pub fn over_tcp(self, direction: TcpType) -> Self {
+        Self { transport: Transport::Tcp, tcp_type: Some(direction), ..self }
     }
 }

@@ -22,7 +22,7 @@ use crate::io::Transport;
 pub const MAX_LINE: usize = 1024;
 /// The port of a TCP candidate that only opens connections (RFC 6544 §4.5), and of a hidden related address
 /// (RFC 8839 §5.1).
-const DISCARD_PORT: u16 = 9;
+pub const DISCARD_PORT: u16 = 9;
 
 impl CandidateType {
     fn from_token(token: &str) -> Option<Self> {

@@ -44,11 +44,12 @@ impl ChecklistSet {
     /// Checks a pair as if it had just been learnt.
     fn check_anew(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
-        let (base, remote) = (pair.base, pair.remote);
+        let (base, remote, link) = (pair.base, pair.remote, pair.link);
         self.remove_pair(id);
         if let Some(id) = self.insert_pair(base, remote, Permission::Granted) {
             if let Some(pair) = self.pair_mut(id) {
                 pair.authenticated = true;
+                pair.link = link;
             }
             self.check_back(id, PairState::Waiting);
         }

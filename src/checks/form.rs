@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use super::checklist::Checklist;
+use super::connect::link;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, Place, Remote};
 use crate::candidate::BaseId;
@@ -32,6 +33,9 @@ impl ChecklistSet {
     ) {
         let Some(local) = self.add_local(base, component, candidate) else { return };
         self.bases.insert(base, local);
+        if self.is_passive(base) {
+            return;
+        }
         for index in 0..self.remotes.len() {
             let remote = RemoteId(index as u16);
             if self.remotes[index].component == component
@@ -102,8 +106,11 @@ impl ChecklistSet {
         candidate: Candidate,
         permission: impl Fn(BaseId) -> Permission,
     ) -> Result<(), usize> {
-        let known =
-            self.remotes.iter().position(|remote| remote.component == component && remote.addr == addr);
+        let transport = candidate.transport;
+        let same = |remote: &Remote| {
+            remote.component == component && remote.addr == addr && remote.candidate.transport == transport
+        };
+        let known = self.remotes.iter().position(same);
         let limit = self.limits.remote_candidates;
         let id = if let Some(index) = known {
             if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
@@ -117,6 +124,7 @@ impl ChecklistSet {
         bases.sort_unstable();
         for (base, local) in bases {
             if self.locals[usize::from(local.0)].component == component
+                && !self.is_passive(base)
                 && self.insert_pair(base, id, permission(base)).is_some()
             {
                 self.limit_pairs();
@@ -151,9 +159,10 @@ impl ChecklistSet {
         let near = local.candidate.address.socket()?;
         let destination = on_link_of(near, far.addr);
         let path = (base, destination);
-        if !can_pair(near, far.addr) || local.candidate.transport != far.candidate.transport {
+        if !can_pair(near, far.addr) {
             return None;
         }
+        let link = link(&local.candidate, &far.candidate)?;
         if self.by_path.contains_key(&path) {
             return None;
         }
@@ -192,6 +201,7 @@ impl ChecklistSet {
             rechecks: 0,
             triggered: None,
             unanswered: None,
+            link,
             transaction: None,
         };
         let state = self.groups.initial_state(group, pair.rank(id));

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use super::checklist::Component;
 use super::freeze::Standing;
 use super::pair::{Failure, Nominated, Pair, PairId, PairState};
 use super::role::Role;
@@ -145,19 +146,20 @@ impl ChecklistSet {
         self.give_up(id, Failure::ConsentLost);
         let Some(at) = self.pair(id).map(|pair| pair.component) else { return };
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
-        let valid = component.filter(|it| it.selected.is_none()).into_iter().flat_map(|it| it.valid());
+        let valid = component.filter(|it| it.selected.is_none()).into_iter().flat_map(Component::valid);
         let lapsed = |id: &PairId| self.pair(*id).is_some_and(|pair| !pair.has_consent(now));
         for id in valid.filter(lapsed).collect::<Vec<_>>() {
             self.trigger(id);
         }
     }
 
-    fn give_up(&mut self, id: PairId, why: Failure) {
+    pub(super) fn give_up(&mut self, id: PairId, why: Failure) {
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Failed;
             pair.failure = Some(why);
             pair.valid = None;
+            pair.hang_up();
         }
         self.index(id);
     }

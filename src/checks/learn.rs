@@ -10,8 +10,8 @@ use super::form::Permission;
 use super::pair::{PairId, PairState, RemoteId};
 use super::set::{ChecklistSet, Remote};
 use crate::candidate::address::without_link;
-use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
-use crate::io::ComponentId;
+use crate::candidate::{BaseId, Candidate, CandidateType, Foundation, TcpType};
+use crate::io::{ComponentId, Transport};
 
 impl ChecklistSet {
     /// The pair of an address that was never heard of.
@@ -22,7 +22,7 @@ impl ChecklistSet {
         source: SocketAddr,
         priority: u32,
     ) -> Option<PairId> {
-        let remote = self.learn_remote(component, source, priority)?;
+        let remote = self.learn_remote(base, component, source, priority)?;
         let id = self.insert_pair(base, remote, Permission::Granted)?;
         if self.pair(id)?.state == PairState::Frozen {
             self.set_state(id, PairState::Waiting);
@@ -32,9 +32,18 @@ impl ChecklistSet {
 
     /// The remote candidate of this address, or a new one with the PRIORITY of the check that revealed it. Its
     /// foundation differs from all others.
-    fn learn_remote(&mut self, component: ComponentId, addr: SocketAddr, priority: u32) -> Option<RemoteId> {
+    fn learn_remote(
+        &mut self,
+        base: BaseId,
+        component: ComponentId,
+        addr: SocketAddr,
+        priority: u32,
+    ) -> Option<RemoteId> {
         let addr = without_link(addr);
-        let same = |remote: &Remote| remote.component == component && remote.addr == addr;
+        let transport = self.local(*self.bases.get(&base)?)?.candidate.transport;
+        let same = |remote: &Remote| {
+            remote.component == component && remote.addr == addr && remote.candidate.transport == transport
+        };
         if let Some(index) = self.remotes.iter().position(same) {
             return Some(RemoteId(index as u16));
         }
@@ -46,7 +55,11 @@ impl ChecklistSet {
         }
         let foundation = self.learn_foundation();
         let kind = CandidateType::PeerReflexive;
-        let candidate = Candidate::udp(foundation, component.component, priority, addr, kind, None);
+        let mut candidate = Candidate::udp(foundation, component.component, priority, addr, kind, None);
+        // RFC 6544 §7.2: whoever checks a passive candidate has opened the connection.
+        if transport == Transport::Tcp {
+            candidate = candidate.over_tcp(TcpType::Active);
+        }
         let learnt = self.remotes.iter().filter(|remote| remote.candidate.kind == kind).count();
         if learnt < self.limits.peer_reflexive && self.remotes.len() < self.limits.remote_candidates {
             return self.push_remote(component, addr, candidate);

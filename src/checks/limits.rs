@@ -14,6 +14,11 @@
 /// | [`early_checks`](Self::early_checks) | 32 | 1..=1000 | the pair waits for its ordinary turn |
 /// | [`transactions`](Self::transactions) | 512 | pairs..=8192 | the oldest that was replaced is forgotten |
 /// | [`queries`](Self::queries) | 256 | 1..=4096 | further servers are not asked |
+/// | [`connections`](Self::connections) | 64 | 1..=1024 | accepted ones are closed, others are opened later |
+/// | [`strangers`](Self::strangers) | 16 | 1..=1024 | the oldest one is closed |
+///
+/// Two more are fixed: 5 connections at a time are being opened to one IP address of the peer (RFC 6544 §12), and an
+/// accepted connection has 10 s to bring an authenticated check (RFC 6544 §7.2).
 ///
 /// With the defaults one agent holds less than 1 MiB, its TURN clients apart: a signalled candidate is at most as long
 /// as a [line](crate::signal::MAX_LINE) of 2 KiB, everything else takes less than 512 bytes each. A TURN client holds up
@@ -29,6 +34,8 @@ pub struct Limits {
     pub(crate) early_checks: usize,
     transactions: usize,
     pub(crate) queries: usize,
+    pub(crate) connections: usize,
+    pub(crate) strangers: usize,
 }
 
 impl Default for Limits {
@@ -43,6 +50,8 @@ impl Default for Limits {
             early_checks: 32,
             transactions: 512,
             queries: 256,
+            connections: 64,
+            strangers: 16,
         }
     }
 }
@@ -115,6 +124,21 @@ impl Limits {
         self
     }
 
+    /// TCP connections of candidate pairs, opened, accepted and being opened (RFC 6544). Those to servers are not
+    /// counted: each relay has one.
+    #[must_use]
+    pub fn connections(mut self, count: usize) -> Self {
+        self.connections = count.clamp(1, 1024);
+        self
+    }
+
+    /// Accepted TCP connections on which no authenticated check has come yet (RFC 6544 §7.2).
+    #[must_use]
+    pub fn strangers(mut self, count: usize) -> Self {
+        self.strangers = count.clamp(1, 1024);
+        self
+    }
+
     pub(crate) fn open_transactions(&self) -> usize {
         self.transactions.max(self.pairs)
     }
@@ -138,6 +162,7 @@ mod tests {
         }
         let all = Limits::default();
         let things = all.bases + all.local_candidates + all.remote_candidates + all.pairs + all.queries;
+        let things = things + all.connections + all.strangers;
         let bytes = (things + all.open_transactions()) * 512 + all.remote_candidates * 2048;
         assert!(bytes < 1 << 20, "{bytes}");
     }

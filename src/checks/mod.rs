@@ -13,9 +13,11 @@
 //! | §7.3 the peer's check | [`respond`] |
 //! | §8.1.1 when to nominate | [`nominate`] |
 //! | §8.1.2 what a nomination changes | [`select`] |
+//! | RFC 6544 connections of TCP pairs | [`connect`] |
 
 pub mod better;
 pub mod checklist;
+pub mod connect;
 mod forget;
 pub mod form;
 pub mod freeze;
@@ -39,7 +41,7 @@ mod tests;
 pub use form::Permission;
 pub use likelihood::CheckOrder;
 pub use limits::Limits;
-pub use pair::{Failure, Pair, PairId, PairState, RemoteId};
+pub use pair::{Failure, Link, Pair, PairId, PairState, RemoteId};
 pub use recheck::Recheck;
 pub use role::Role;
 pub use set::{ChecklistSet, Generation, Implementation};

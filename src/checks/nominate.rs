@@ -1,7 +1,7 @@
 //! When the controlling agent nominates which pair (RFC 8445 §8.1.1): a pure function of a view.
 
 use super::better::is_better;
-use super::pair::{Pair, PairId};
+use super::pair::{Link, Pair, PairId};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::CandidateType;
@@ -20,8 +20,8 @@ pub enum Nomination {
     },
     /// The best valid pair, once nothing better is likely to come or `settle` has passed since the first one.
     Best {
-        /// How long to wait for a better pair, up to an hour. A relayed pair waits up to four times as long for a
-        /// direct one.
+        /// How long to wait for a better pair, up to an hour. A pair through a relay or over TCP waits up to four times
+        /// as long for a direct one over UDP.
         settle: Duration,
     },
     /// The first valid pair.
@@ -38,7 +38,9 @@ const MAX_SETTLE: Duration = Duration::from_secs(3600);
 pub enum Reach {
     /// Through a relay at either end.
     Relayed,
-    /// Without a relay.
+    /// Without a relay, over TCP.
+    Stream,
+    /// Without a relay, over UDP.
     Direct,
 }
 
@@ -73,13 +75,13 @@ pub fn decide(strategy: Nomination, view: &View, now: Instant) -> Decision {
         Nomination::First => return Decision::Nominate,
         Nomination::Manual => return Decision::Wait,
     };
-    let more_may_come = view.better_open || (view.best == Reach::Relayed && !view.all_candidates_known);
+    let more_may_come = view.better_open || (view.best != Reach::Direct && !view.all_candidates_known);
     if !more_may_come {
         return Decision::Nominate;
     }
     let patience = match view.best {
         Reach::Direct => settle,
-        Reach::Relayed => settle.saturating_mul(4),
+        Reach::Relayed | Reach::Stream => settle.saturating_mul(4),
     };
     let until = view.first_valid + patience.min(MAX_SETTLE);
     if now >= until { Decision::Nominate } else { Decision::WaitUntil(until) }
@@ -199,7 +201,11 @@ impl ChecklistSet {
         let near = local.is_some_and(|local| local.candidate.kind == CandidateType::Relayed);
         let far =
             self.remote(pair.remote).is_some_and(|remote| remote.candidate.kind == CandidateType::Relayed);
-        if near || far { Reach::Relayed } else { Reach::Direct }
+        match pair.link {
+            _ if near || far => Reach::Relayed,
+            Link::Datagrams => Reach::Direct,
+            Link::Closed | Link::Opening | Link::Open => Reach::Stream,
+        }
     }
 
     /// When [`Self::nominate`] is due.
@@ -238,6 +244,8 @@ mod tests {
             (best, view(Reach::Direct, true, false), 500, Decision::Nominate),
             (best, view(Reach::Relayed, false, true), 0, Decision::Nominate),
             (best, view(Reach::Relayed, false, false), 500, Decision::WaitUntil(start + settle * 4)),
+            (best, view(Reach::Stream, true, true), 500, Decision::WaitUntil(start + settle * 4)),
+            (best, view(Reach::Stream, false, true), 0, Decision::Nominate),
             (best, view(Reach::Relayed, true, true), 1999, Decision::WaitUntil(start + settle * 4)),
             (best, view(Reach::Relayed, true, true), 2000, Decision::Nominate),
             (

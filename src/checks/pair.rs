@@ -7,7 +7,7 @@ use super::freeze::{GroupId, Rank};
 use super::likelihood::Likelihood;
 use crate::candidate::BaseId;
 use crate::consent::EXPIRY;
-use crate::io::ComponentId;
+use crate::io::{CloseReason, ComponentId};
 use crate::stun::TransactionId;
 use crate::stun::transaction::{RTO, lifetime};
 use crate::time::{Duration, Instant};
@@ -98,6 +98,21 @@ pub enum Failure {
     NotPermitted,
     /// Consent was lost (RFC 7675 §5.1).
     ConsentLost,
+    /// There is no TCP connection, or none any more (RFC 6544 §7.1).
+    Disconnected(CloseReason),
+}
+
+/// What the packets of a pair run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// UDP: nothing has to be opened.
+    Datagrams,
+    /// A TCP connection that is not there: the next check opens it (RFC 6544 §7.1), or the peer does.
+    Closed,
+    /// One that is being opened.
+    Opening,
+    /// One that stands.
+    Open,
 }
 
 /// One pair: a base and a remote transport address. What type the candidates are is metadata of the pair, so a
@@ -150,6 +165,8 @@ pub struct Pair {
     pub(super) triggered: Option<Instant>,
     /// When the first of the checks in a row began that have no answer.
     pub(super) unanswered: Option<Instant>,
+    /// What it runs on.
+    pub link: Link,
     /// The transaction that is under way.
     pub(super) transaction: Option<TransactionId>,
 }
@@ -163,6 +180,13 @@ impl Pair {
     /// §7.3.1.4) is no reason to be patient any more.
     pub(super) fn is_one_way(&self, now: Instant) -> bool {
         self.asked.is_some_and(|asked| now >= asked + lifetime(RTO))
+    }
+
+    /// Its connection, if it runs on one, is of no use any more.
+    pub(super) fn hang_up(&mut self) {
+        if self.link != Link::Datagrams {
+            self.link = Link::Closed;
+        }
     }
 
     /// An answer of the peer gave consent, and not too long ago (RFC 7675 §5.1).

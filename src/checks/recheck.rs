@@ -78,7 +78,7 @@ impl ChecklistSet {
 
     /// Where a first check waits, the slot after a re-check is its.
     fn not_before(&self) -> Option<Instant> {
-        self.rechecks.not_before.filter(|_| self.first_waiting().is_some())
+        self.rechecks.not_before.filter(|_| self.likeliest_waiting().is_some())
     }
 
     /// The pair whose turn it is. Those that are not worth it any more are forgotten.
@@ -135,7 +135,7 @@ impl ChecklistSet {
         if !pair.authenticated && component.is_some_and(|component| component.is_heard) {
             return Worth::Nothing;
         }
-        if self.first_waiting().is_some_and(|waiting| waiting >= pair.likelihood) {
+        if self.likeliest_waiting().is_some_and(|waiting| waiting >= pair.likelihood) {
             Worth::Later
         } else {
             Worth::Now
@@ -143,7 +143,7 @@ impl ChecklistSet {
     }
 
     /// How likely the next pair is that has not been checked yet.
-    fn first_waiting(&self) -> Option<Likelihood> {
+    fn likeliest_waiting(&self) -> Option<Likelihood> {
         let running = |list: &&Checklist| list.remote.is_some() && list.state != ChecklistState::Failed;
         let first = self.checklists.iter().filter(running).filter_map(|list| list.waiting.first());
         first.map(|(likelihood, ..)| likelihood.0).max()

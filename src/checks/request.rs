@@ -200,7 +200,7 @@ impl ChecklistSet {
         {
             component.first_valid.get_or_insert(now);
         }
-        let selected = nominated && self.select(check.pair);
+        let selected = (nominated && self.select(check.pair)) || self.take_over(check.pair);
         Outcome::Validated { pair: check.pair, selected }
     }
 
@@ -208,8 +208,12 @@ impl ChecklistSet {
     fn local_of(&mut self, check: &Check, mapped: SocketAddr) -> Option<LocalId> {
         let pair = self.pair(check.pair)?;
         let (base, component) = (pair.base, pair.component);
+        let near = &self.local(*self.bases.get(&base)?)?.candidate;
+        let (transport, tcp_type) = (near.transport, near.tcp_type);
         let known = self.locals.iter().position(|local| {
-            local.component == component && local.candidate.address.socket() == Some(mapped)
+            local.component == component
+                && local.candidate.transport == transport
+                && local.candidate.address.socket() == Some(mapped)
         });
         if let Some(index) = known {
             return Some(LocalId(index as u16));
@@ -222,8 +226,12 @@ impl ChecklistSet {
         }
         let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
         let foundation = self.learn_foundation();
-        let candidate =
+        let mut candidate =
             Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
+        // RFC 6544 §7.1: of the direction of its base.
+        if let Some(direction) = tcp_type {
+            candidate = candidate.over_tcp(direction);
+        }
         self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
     }
 
@@ -311,6 +319,9 @@ impl ChecklistSet {
             pair.failure = Some(why);
             pair.valid = None;
             pair.nominated = Nominated::No;
+            if why == Failure::Unanswered {
+                pair.hang_up();
+            }
         }
         self.index(check.pair);
         if let Some(component) =

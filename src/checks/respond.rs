@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::pair::{Nominated, PairId, PairState, RemoteId};
+use super::pair::{Link, Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
 use super::set::{ChecklistSet, Generation, Implementation};
 use crate::candidate::BaseId;
@@ -247,6 +247,10 @@ impl ChecklistSet {
         let pair = self.pair_mut(id)?;
         pair.authenticated = true;
         pair.blocked = false;
+        if pair.link != Link::Datagrams {
+            // It has come over it.
+            pair.link = Link::Open;
+        }
         pair.quality.requests_received += 1;
         if let Some(value) = wish {
             pair.nomination = pair.nomination.max(value);
@@ -274,7 +278,9 @@ impl ChecklistSet {
         } else {
             // Once a pair is selected only a better one is worth a check of our own (RFC 8445 §8.1.1, §8.1.2): that of
             // a peer that nominates aggressively, or anew.
-            let best = selected.and_then(|selected| self.pair(selected)).map(|pair| pair.priority);
+            // Nor does one count that has lost its connection: this may be the next one (RFC 6544 §11.1).
+            let best = selected.and_then(|selected| self.pair(selected));
+            let best = best.filter(|pair| pair.link != Link::Closed).map(|pair| pair.priority);
             let worth = match best {
                 None => true,
                 Some(best) if self.renominates(component.stream) => wish.is_some() || priority > best,

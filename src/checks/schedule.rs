@@ -1,14 +1,15 @@
 //! What is checked next (RFC 8445 §6.1.4.2), and how long its answer is waited for (§14.3).
 
 use super::checklist::{Checklist, ChecklistState};
-use super::pair::{PairId, PairState};
+use super::pair::{Link, PairId, PairState};
 use super::request::Check;
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::CandidateType;
-use crate::candidate::priority::{candidate_priority, local_preference};
+use crate::candidate::priority::{candidate_priority, local_preference, priority, tcp_type_preference};
+use crate::io::Transport;
 use crate::stun::TransactionId;
-use crate::stun::transaction::{RTO, lifetime};
+use crate::stun::transaction::{RTO, TI, lifetime};
 use crate::time::{Duration, Instant};
 
 /// After so many triggered checks in a row an ordinary one has its turn, so that a peer that checks from ever new
@@ -21,7 +22,8 @@ const MAX_RTO: Duration = Duration::from_secs(3);
 impl ChecklistSet {
     /// Whether a triggered check waits: those go before gathering.
     pub fn has_triggered(&self) -> bool {
-        let waits = |list: &Checklist| list.remote.is_some() && !list.triggered.is_empty();
+        let waits =
+            |list: &Checklist| list.remote.is_some() && list.triggered.iter().any(|id| !self.is_held(*id));
         self.sends_checks() && self.checklists.iter().any(waits)
     }
 
@@ -32,9 +34,11 @@ impl ChecklistSet {
         }
         let mut lists = self.checklists.iter().enumerate().filter(|_| self.sends_checks());
         lists.any(|(stream, checklist)| {
+            let waits = || checklist.waiting.iter().any(|(.., id)| !self.is_held(*id));
             let ordinary = checklist.state != ChecklistState::Failed
-                && (!checklist.waiting.is_empty() || self.groups.has_thawable(stream as u16));
-            checklist.remote.is_some() && (ordinary || !checklist.triggered.is_empty())
+                && (waits() || self.groups.has_thawable(stream as u16));
+            let triggered = || checklist.triggered.iter().any(|id| !self.is_held(*id));
+            checklist.remote.is_some() && (ordinary || triggered())
         })
     }
 
@@ -72,8 +76,9 @@ impl ChecklistSet {
     }
 
     fn next_triggered(&mut self, now: Instant, stream: u16) -> Option<PairId> {
+        let at = self.checklist(stream)?.triggered.iter().position(|id| !self.is_held(*id))?;
         let checklist = self.checklist_mut(stream)?;
-        let id = checklist.triggered.pop_front()?;
+        let id = checklist.triggered.remove(at)?;
         checklist.in_a_row = checklist.in_a_row.saturating_add(1);
         if let Some(pair) = self.pair_mut(id) {
             pair.queued = false;
@@ -88,12 +93,18 @@ impl ChecklistSet {
         if checklist.state == ChecklistState::Failed {
             return None;
         }
-        if checklist.waiting.is_empty() {
-            for id in self.groups.thawable(stream) {
-                self.set_state(id, PairState::Waiting);
-            }
+        if let Some(id) = self.first_waiting(stream) {
+            return Some(id);
         }
-        self.checklist(stream)?.waiting.first().map(|(.., id)| *id)
+        for id in self.groups.thawable(stream) {
+            self.set_state(id, PairState::Waiting);
+        }
+        self.first_waiting(stream)
+    }
+
+    fn first_waiting(&self, stream: u16) -> Option<PairId> {
+        let mut waiting = self.checklist(stream)?.waiting.iter().map(|(.., id)| *id);
+        waiting.find(|id| !self.is_held(*id))
     }
 
     fn start_check(&mut self, now: Instant, id: PairId) -> Option<TransactionId> {
@@ -114,8 +125,13 @@ impl ChecklistSet {
             (pair.state, pair.silent) = (PairState::InProgress, false);
             self.index(id);
         }
-        self.transactions.start_within(now, transaction, check, rto, lifetime(RTO));
-        self.arm_recheck(now, id);
+        if self.begin_link(id) == Some(Link::Datagrams) {
+            self.transactions.start_within(now, transaction, check, rto, lifetime(RTO));
+            self.arm_recheck(now, id);
+        } else {
+            // TCP delivers it (RFC 6544 §7.1).
+            self.transactions.start_reliable(now, transaction, check, TI);
+        }
         Some(transaction)
     }
 
@@ -125,8 +141,13 @@ impl ChecklistSet {
         let local = self.local(*self.bases.get(&pair.base)?)?;
         let preference = local_preference(local.candidate.priority);
         // RFC 8445 §7.1.1: as if it were learnt by the peer.
-        let priority =
-            candidate_priority(CandidateType::PeerReflexive, preference, local.component.component);
+        let kind = CandidateType::PeerReflexive;
+        let priority = match local.candidate.transport {
+            Transport::Udp => candidate_priority(kind, preference, local.component.component),
+            Transport::Tcp => {
+                priority(tcp_type_preference(kind, self.tcp), preference, local.component.component)
+            }
+        };
         let use_candidate = pair.nominating && self.roles.role == Role::Controlling;
         let renominates = use_candidate && self.renominates(pair.component.stream);
         let nomination = renominates.then_some(pair.nomination);

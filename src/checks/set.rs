@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::connect::Hold;
 use super::freeze::Groups;
 use super::likelihood::CheckOrder;
 use super::limits::Limits;
@@ -12,7 +13,7 @@ use super::pair::{LocalId, Pair, PairId, RemoteId};
 use super::recheck::{Recheck, Rechecks};
 use super::request::Check;
 use super::role::{Role, Roles};
-use crate::candidate::{BaseId, Candidate};
+use crate::candidate::{BaseId, Candidate, TcpRank};
 use crate::credentials::Credentials;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -74,6 +75,8 @@ pub struct Settings {
     pub implementation: Implementation,
     /// How much it may hold.
     pub limits: Limits,
+    /// How TCP candidates stand to UDP ones.
+    pub tcp: TcpRank,
 }
 
 /// How much of ICE an agent does (RFC 8445 §2.5).
@@ -98,6 +101,9 @@ pub struct ChecklistSet {
     pub(super) roles: Roles,
     pub(super) nomination: Nomination,
     pub(super) limits: Limits,
+    pub(super) tcp: TcpRank,
+    /// Connections that are not to be opened now.
+    pub(super) hold: Hold,
     pub(super) checklists: Vec<Checklist>,
     pub(super) locals: Vec<Local>,
     pub(super) remotes: Vec<Remote>,
@@ -162,6 +168,8 @@ impl ChecklistSet {
             roles,
             nomination: settings.nomination,
             limits: settings.limits,
+            tcp: settings.tcp,
+            hold: Hold::default(),
             checklists: checklists.collect(),
             locals: Vec::new(),
             remotes: Vec::new(),

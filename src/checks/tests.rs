@@ -3,6 +3,7 @@
 mod answering;
 mod asking;
 mod concluding;
+mod connecting;
 mod forming;
 mod rechecks;
 mod silence;
@@ -40,6 +41,7 @@ fn set(role: Role, components: &[u16]) -> ChecklistSet {
         pacing: Duration::from_millis(50),
         implementation: Implementation::Full,
         limits: Limits::default(),
+        tcp: crate::candidate::TcpRank::default(),
     };
     let mut set = ChecklistSet::new(settings, components, Rng::new([9; 32]));
     for stream in 0..components.len() as u16 {
@@ -503,6 +505,7 @@ fn limited(limits: Limits, theirs: &[Credentials]) -> ChecklistSet {
         pacing: Duration::from_millis(5),
         implementation: Implementation::Full,
         limits,
+        tcp: crate::candidate::TcpRank::default(),
     };
     let mut set = ChecklistSet::new(settings, &[1], Rng::new([9; 32]));
     for credentials in theirs {

@@ -16,6 +16,7 @@ use crate::time::{Duration, Instant};
 use super::clock::{self, Alarm};
 use super::counters::Counters;
 use super::handle::{Command, End, Payload, Status};
+use super::listeners::{Accepted, Listeners};
 use super::mdns::{Answer, Names};
 use super::opener::Opener;
 use super::pacer::{Pacer, Slot};
@@ -38,6 +39,7 @@ enum Happening {
     Command(Option<Command>),
     Resolved(Answer),
     Opened(ConnectId, Result<Inlet, CloseReason>),
+    Accepted(Accepted),
     Readable(SocketId),
 }
 
@@ -59,6 +61,7 @@ pub(super) struct Driver {
     /// Where answers about names come in, and the end that is given to who answers.
     pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     pub(super) opener: Opener,
+    pub(super) listeners: Listeners,
 }
 
 /// When the loop has to look at the agent again.
@@ -102,6 +105,7 @@ impl Driver {
                         command = self.commands.recv(), if has_handle => Happening::Command(command),
                         Some(answer) = self.answers.1.recv() => Happening::Resolved(answer),
                         (request, opened) = self.opener.next() => Happening::Opened(request, opened),
+                        accepted = poll_fn(|cx| self.listeners.poll_accept(cx)) => Happening::Accepted(accepted),
                         port = poll_fn(|cx| self.ports.poll_readable(cx)) => Happening::Readable(port),
                     }
                 } => happening,
@@ -118,6 +122,7 @@ impl Driver {
                     self.drain();
                 }
                 Happening::Opened(request, opened) => self.handle_opened(request, opened),
+                Happening::Accepted(accepted) => self.handle_accepted(accepted),
                 Happening::Readable(port) => {
                     self.receive(port);
                     self.let_the_application_catch_up().await;
@@ -181,6 +186,16 @@ impl Driver {
             }
             Err(why) => Input::NotConnected { request, why },
         };
+        let _ = self.agent.handle_input(clock::now(), input);
+        self.drain();
+    }
+
+    /// How many there may be is the agent's affair: it closes those that it does not want.
+    fn handle_accepted(&mut self, Accepted { listener, io, remote, mtu }: Accepted) {
+        let Ok(inlet) = Inlet::accepted(io, remote, mtu) else { return };
+        let local = inlet.local();
+        let socket = self.ports.push(Port::Stream(inlet));
+        let input = Input::Accepted { listener, socket, local, remote };
         let _ = self.agent.handle_input(clock::now(), input);
         self.drain();
     }

@@ -20,6 +20,7 @@ use super::escort::Escort;
 use super::filter::InterfaceFilter;
 use super::handle::{Handle, Status};
 use super::interfaces::{self, Local};
+use super::listeners::{Listener, Listeners};
 use super::mdns::Names;
 use super::opener::Opener;
 use super::pacer::Pacer;
@@ -208,10 +209,14 @@ impl Endpoint {
             Policy::DefaultRoute | Policy::DefaultRouteOnly => Source::Routed,
             _ => Source::Bound,
         };
+        let has_tcp = config.has_tcp();
         let mut agent = Agent::new(config, clock::now());
-        let mut ports = Ports::default();
+        let (mut ports, mut listeners) = (Ports::default(), Listeners::default());
         for component in &components {
-            self.add_sockets(&mut agent, *component, source, &mut ports);
+            let locals = self.add_sockets(&mut agent, *component, source, &mut ports);
+            if has_tcp {
+                self.add_listeners(&mut agent, *component, locals, &mut ports, &mut listeners);
+            }
         }
         agent.end_of_sockets(clock::now());
 
@@ -249,29 +254,62 @@ impl Endpoint {
             names: self.names.clone(),
             answers: mpsc::channel(MAX_OUTSTANDING),
             opener: Opener::new(self.tls.clone()),
+            listeners,
         };
         tokio::spawn(driver.run().instrument(span.clone()));
         (handle, event_receiver)
     }
 
-    /// One socket for each address, best first: the agent numbers their preferences as they come.
-    fn add_sockets(&self, agent: &mut Agent, component: ComponentId, source: Source, ports: &mut Ports) {
+    /// One socket for each address, best first: the agent numbers their preferences as they come. Returns the addresses.
+    fn add_sockets(
+        &self,
+        agent: &mut Agent,
+        component: ComponentId,
+        source: Source,
+        ports: &mut Ports,
+    ) -> Vec<Local> {
         let locals = self.settings.locals(source).unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces cannot be listed");
             Vec::new()
         });
-        for local in locals {
-            let socket = match self.settings.bind_socket(local, source) {
+        for local in &locals {
+            let socket = match self.settings.bind_socket(*local, source) {
                 Ok(socket) => socket,
                 Err(error) => {
                     tracing::warn!(%error, address = %local.addr.ip(), "address left out");
                     continue;
                 }
             };
-            let base = Socket::Udp { local: socket.local(), component };
-            match agent.add_socket(clock::now(), ports.next_id(), base) {
-                Ok(()) => drop(ports.push(Port::udp(socket))),
+            let (id, base) = (ports.reserve(), Socket::Udp { local: socket.local(), component });
+            match agent.add_socket(clock::now(), id, base) {
+                Ok(()) => ports.put(id, Port::udp(socket)),
                 Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
+            }
+        }
+        locals
+    }
+
+    /// The same for TCP. Where nobody can listen there is UDP only.
+    fn add_listeners(
+        &self,
+        agent: &mut Agent,
+        component: ComponentId,
+        locals: Vec<Local>,
+        ports: &mut Ports,
+        listeners: &mut Listeners,
+    ) {
+        for local in locals {
+            let added =
+                Listener::bind(local, self.settings.ports.as_ref()).map_err(|error| error.to_string());
+            let added = added.and_then(|listener| {
+                let (id, base) =
+                    (ports.reserve(), Socket::TcpListener { local: listener.local(), component });
+                agent.add_socket(clock::now(), id, base).map_err(|error| error.to_string())?;
+                listeners.push(id, listener);
+                Ok(())
+            });
+            if let Err(error) = added {
+                tracing::warn!(%error, address = %local.addr.ip(), "no TCP on this address");
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The sockets of a session, as its driver has them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::udp::UdpSocket;
 /// A socket that reports so many errors without one datagram between them is dead.
 pub(super) const ERRORS_IN_A_ROW: u32 = 1000;
 
-/// A socket of a session. Its [`SocketId`] is its place in the driver's list.
+/// A socket of a session.
 #[derive(Debug)]
 pub(super) enum Port {
     Udp { socket: Arc<UdpSocket>, errors_in_a_row: u32 },
@@ -26,33 +27,40 @@ pub(super) enum Port {
 /// any.
 #[derive(Debug, Default)]
 pub(super) struct Ports {
-    /// Closed ones leave a gap.
-    list: Vec<Option<Port>>,
-    carriers: Vec<Option<Carrier>>,
+    /// One that is [taken](Self::take) leaves a gap.
+    list: BTreeMap<SocketId, Option<Port>>,
+    carriers: BTreeMap<SocketId, Carrier>,
+    /// Ids so far: none is given twice.
+    given: u32,
     /// Which one is asked first when several are readable.
-    first: usize,
+    first: u32,
 }
 
 impl Ports {
-    /// The id of the next one.
-    pub(super) fn next_id(&self) -> SocketId {
-        SocketId(self.list.len() as u32)
+    /// An id for a socket to come.
+    pub(super) fn reserve(&mut self) -> SocketId {
+        self.given += 1;
+        SocketId(self.given - 1)
     }
 
     pub(super) fn push(&mut self, port: Port) -> SocketId {
-        let id = self.next_id();
-        self.carriers.push(Some(port.carrier()));
-        self.list.push(Some(port));
+        let id = self.reserve();
+        self.put(id, port);
         id
     }
 
+    pub(super) fn put(&mut self, id: SocketId, port: Port) {
+        self.carriers.insert(id, port.carrier());
+        self.list.insert(id, Some(port));
+    }
+
     pub(super) fn carrier(&self, id: SocketId) -> Option<&Carrier> {
-        self.carriers.get(id.0 as usize)?.as_ref()
+        self.carriers.get(&id)
     }
 
     /// The MTU of the interface that has this address, in bytes.
     pub(super) fn mtu(&self, local: IpAddr) -> usize {
-        let on_it = self.carriers.iter().flatten().find_map(|carrier| match carrier {
+        let on_it = self.carriers.values().find_map(|carrier| match carrier {
             Carrier::Udp(socket) if socket.local().ip() == local => Some(socket.mtu()),
             _ => None,
         });
@@ -60,36 +68,34 @@ impl Ports {
     }
 
     pub(super) fn close(&mut self, id: SocketId) {
-        if let Some(place) = self.list.get_mut(id.0 as usize) {
-            *place = None;
-        }
-        if let Some(place) = self.carriers.get_mut(id.0 as usize) {
-            *place = None;
-        }
+        self.list.remove(&id);
+        self.carriers.remove(&id);
     }
 
     /// The next socket that may have something.
     pub(super) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<SocketId> {
-        let count = self.list.len();
-        for place in (0..count).map(|step| (self.first + step) % count) {
-            if self.list[place].as_mut().is_some_and(|port| port.poll_readable(cx).is_ready()) {
-                self.first = place + 1;
-                return Poll::Ready(SocketId(place as u32));
+        let mut is_ready = |(id, port): (&SocketId, &mut Option<Port>)| {
+            port.as_mut().is_some_and(|port| port.poll_readable(cx).is_ready()).then_some(*id)
+        };
+        let later = self.list.range_mut(SocketId(self.first)..).find_map(&mut is_ready);
+        let next = later.or_else(|| self.list.range_mut(..SocketId(self.first)).find_map(is_ready));
+        match next {
+            Some(id) => {
+                self.first = id.0 + 1;
+                Poll::Ready(id)
             }
+            None => Poll::Pending,
         }
-        Poll::Pending
     }
 
     /// Takes the receiving side out, to be [put back](Self::put_back).
     pub(super) fn take(&mut self, id: SocketId) -> Option<Port> {
-        self.list.get_mut(id.0 as usize)?.take()
+        self.list.get_mut(&id)?.take()
     }
 
     /// It goes on receiving, unless it was closed meanwhile.
     pub(super) fn put_back(&mut self, id: SocketId, port: Port) {
-        if self.carrier(id).is_some()
-            && let Some(place) = self.list.get_mut(id.0 as usize)
-        {
+        if let Some(place) = self.list.get_mut(&id) {
             *place = Some(port);
         }
     }

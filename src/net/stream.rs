@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
 use crate::io::{CloseReason, Connect, Datagram, SocketId, StreamProtocol, Transmit};
@@ -189,6 +189,16 @@ async fn open_patiently(connect: &Connect, mtu: usize, tls: &Tls) -> Result<Inle
 }
 
 impl Inlet {
+    /// A connection of a candidate pair that somebody else has opened (RFC 6544 §7.2).
+    ///
+    /// # Errors
+    /// It is over already.
+    pub(super) fn accepted(io: TcpStream, remote: SocketAddr, mtu: usize) -> io::Result<Self> {
+        let _ = io.set_nodelay(true);
+        let local = io.local_addr()?;
+        Ok(Self::new(Framing::Rfc4571, Box::pin(io), local, remote, mtu))
+    }
+
     fn new(
         framing: Framing,
         io: Pin<Box<dyn Io>>,

@@ -16,7 +16,7 @@ use crate::io::{Datagram, Ecn, SocketId, Transmit};
 use crate::turn::data::{HEADROOM, TAILROOM};
 
 use super::mtu;
-use super::seed::below;
+use super::range;
 
 /// Buffers of one receive call. With GRO each may hold a row of datagrams.
 const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 { quinn_udp::BATCH_SIZE } else { 8 };
@@ -62,31 +62,7 @@ impl UdpSocket {
         ports: Option<&RangeInclusive<u16>>,
         mtu: usize,
     ) -> io::Result<Self> {
-        let (Some(ports), 0) = (ports, local.port()) else { return Self::bind_one(local, source, mtu) };
-        if ports.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("no port is in {ports:?}")));
-        }
-        // A random start: the next free port is found at once, mostly.
-        let count = u32::from(ports.end() - ports.start()) + 1;
-        let first = below(count);
-        let mut last = io::Error::from(io::ErrorKind::AddrInUse);
-        for step in 0..count {
-            let port = *ports.start() + ((first + step) % count) as u16;
-            let mut local = local;
-            local.set_port(port);
-            match Self::bind_one(local, source, mtu) {
-                Ok(socket) => return Ok(socket),
-                Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last)
-    }
-
-    /// The error of the system alone does not say which address it is about.
-    fn bind_one(local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {
-        Self::open(local, source, mtu)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot bind to {local}: {error}")))
+        range::bind(ports, local, |local| Self::open(local, source, mtu))
     }
 
     fn open(mut local: SocketAddr, source: Source, mtu: usize) -> io::Result<Self> {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::description::Description;
 use super::section::{Ice, Media};
-use crate::candidate::{Address, Candidate, CandidateType, Foundation};
+use crate::candidate::{Address, Candidate, CandidateType, Foundation, TcpType};
 use crate::error::ParseError;
 use crate::io::Transport;
 
@@ -83,8 +83,9 @@ pub enum Support {
 }
 
 /// Which candidate of `component` a peer without ICE should send to: the one that most probably works, so relayed
-/// before reflexive before host (RFC 8445 §5.1.4), then IPv4 before IPv6, then the higher priority. A name cannot be
-/// one, and neither can a candidate of another transport than that of the m= line (RFC 8839 §4.3.2).
+/// before reflexive before host (RFC 8445 §5.1.4), then IPv4 before IPv6, then the higher priority, which over TCP is
+/// that of an active one. A name cannot be one, and neither can a candidate for simultaneous open (RFC 6544 §4.3), or of
+/// another transport than that of the m= line (RFC 8839 §4.3.2).
 pub fn default_candidate(
     candidates: &[Candidate],
     component: u16,
@@ -92,7 +93,8 @@ pub fn default_candidate(
 ) -> Option<&Candidate> {
     let of_component = candidates
         .iter()
-        .filter(|candidate| candidate.component == component && candidate.transport == transport);
+        .filter(|candidate| candidate.component == component && candidate.transport == transport)
+        .filter(|candidate| candidate.tcp_type != Some(TcpType::SimultaneousOpen));
     of_component
         .filter_map(|candidate| Some((candidate.address.socket()?, candidate)))
         .max_by_key(|(addr, candidate)| {

@@ -1,6 +1,6 @@
 //! What a link does to the datagrams that cross it.
 
-use super::packet::{Fate, Packet};
+use super::packet::{Fate, Packet, Protocol};
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ pub struct Link {
     reordering: f64,
     mtu: usize,
     udp: Udp,
+    tcp: Tcp,
 }
 
 /// Which UDP a link carries.
@@ -24,6 +25,15 @@ pub enum Udp {
     /// Only with these ports of the far end.
     Only(Vec<u16>),
     /// None.
+    Blocked,
+}
+
+/// Whether a link carries TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tcp {
+    /// It does.
+    Open,
+    /// It does not, and does not say so.
     Blocked,
 }
 
@@ -38,6 +48,7 @@ impl Link {
             reordering: 0.0,
             mtu: 1500,
             udp: Udp::Open,
+            tcp: Tcp::Open,
         }
     }
 
@@ -105,6 +116,15 @@ impl Link {
         self
     }
 
+    /// Whether TCP passes. Where it does, what is lost and arrives twice or in another order is its own affair: messages
+    /// of a stream take their latency and their jitter, one behind the other. Only a link that loses everything loses
+    /// them, and then for good.
+    #[must_use]
+    pub fn tcp(mut self, tcp: Tcp) -> Self {
+        self.tcp = tcp;
+        self
+    }
+
     /// Whether a datagram to or from this port of the far end can ever pass.
     pub(super) fn carries(&self, far_port: u16) -> bool {
         let open = match &self.udp {
@@ -122,11 +142,13 @@ pub(super) struct Pipe {
     link: Link,
     /// Nothing that is in order arrives before that.
     not_before: Option<Instant>,
+    /// The same for TCP.
+    segments_not_before: Option<Instant>,
 }
 
 impl Pipe {
     pub(super) fn new(link: Link) -> Self {
-        Self { link, not_before: None }
+        Self { link, not_before: None, segments_not_before: None }
     }
 
     pub(super) fn link(&self) -> &Link {
@@ -141,6 +163,9 @@ impl Pipe {
         packet: &Packet,
         far_port: u16,
     ) -> Result<(Instant, Option<Instant>), Fate> {
+        if let Protocol::Tcp(_) = packet.protocol {
+            return self.pass_segment(now, rng);
+        }
         if packet.ip_length() > self.link.mtu {
             return Err(Fate::TooLarge);
         }
@@ -153,6 +178,20 @@ impl Pipe {
         let first = self.arrival(now, rng);
         let second = rng.chance(self.link.duplication).then(|| self.arrival(now, rng));
         Ok((first, second))
+    }
+
+    fn pass_segment(&mut self, now: Instant, rng: &mut Rng) -> Result<(Instant, Option<Instant>), Fate> {
+        if self.link.tcp == Tcp::Blocked {
+            return Err(Fate::Blocked);
+        }
+        if self.link.loss >= 1.0 {
+            return Err(Fate::Lost);
+        }
+        let jitter = Duration::from_nanos(rng.between(0, self.link.jitter.as_nanos() as u64));
+        let arrival = now + self.link.latency + jitter;
+        let arrival = self.segments_not_before.map_or(arrival, |before| before.max(arrival));
+        self.segments_not_before = Some(arrival);
+        Ok((arrival, None))
     }
 
     fn arrival(&mut self, now: Instant, rng: &mut Rng) -> Instant {

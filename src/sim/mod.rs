@@ -23,7 +23,8 @@
 //! | a STUN and TURN server | [`World::stun_server`], [`World::turn_server`], [`World::server`] |
 //! | several addresses, shared NATs, nested NATs | [`Interface`], [`World::nat`], [`World::nat_behind`] |
 //! | how a NAT behaves | [`Nat`] |
-//! | latency, jitter, loss, duplication, reordering, MTU, blocked UDP | [`Link`] |
+//! | latency, jitter, loss, duplication, reordering, MTU, blocked UDP or TCP | [`Link`] |
+//! | TCP connections of agents, and of hosts without one | [`World::connect`], [`World::connections`], [`World::reset`] |
 //! | whether a direct path can exist | [`World::direct_path_possible`] |
 
 mod link;
@@ -35,12 +36,13 @@ mod oracle;
 mod packet;
 mod serving;
 mod setting;
+mod tcp;
 mod topology;
 mod wire;
 mod world;
 
-pub use link::{Link, Udp};
+pub use link::{Link, Tcp, Udp};
 pub use nat::{Filtering, Gateway, Hairpin, Mapping, Nat, NatId, Ports, Refresh, Stray};
 pub use node::{Host, HostId, Interface};
-pub use packet::{Arrival, Captured, Fate, Packets};
+pub use packet::{Arrival, Captured, Fate, Packets, Protocol, Segment};
 pub use world::World;

@@ -6,10 +6,11 @@ use std::net::{IpAddr, SocketAddr};
 use super::link::Link;
 use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
-use super::packet::{Arrival, Fate, Packet, Packets};
+use super::packet::{Arrival, Fate, Packet, Packets, Protocol};
 use super::serving::Serving;
+use super::tcp::Streams;
 use crate::agent::{Agent, Config, Event, Input, Output, Received};
-use crate::io::{CloseReason, ComponentId, Datagram, Socket, SocketId, Transmit};
+use crate::io::{ComponentId, Connect, Datagram, Socket, SocketId, Transmit};
 use crate::signal::Signal;
 use crate::stun::Family;
 use crate::time::{Duration, Instant};
@@ -103,6 +104,7 @@ impl From<Vec<Interface>> for Host {
 /// What a node has to say when it is polled.
 pub(super) enum Polled {
     Packets(Vec<Packet>),
+    Connect(Connect),
     Signal(Signal),
     /// Names, its own and the peer's.
     Name(Errand),
@@ -114,12 +116,20 @@ pub(super) enum Polled {
 /// The open sockets of a host.
 pub(super) type Sockets = Vec<(SocketId, SocketAddr)>;
 
+/// What was opened on an address.
+#[derive(Debug, Default)]
+pub(super) struct Opened {
+    pub(super) sockets: Sockets,
+    pub(super) listeners: Sockets,
+}
+
 /// A host and what runs on it.
 #[derive(Debug)]
 pub(super) struct Node {
-    id: HostId,
+    pub(super) id: HostId,
     pub(super) program: Program,
     pub(super) sockets: Sockets,
+    pub(super) streams: Streams,
     pub(super) arrivals: Vec<Arrival>,
     pub(super) packets: Packets,
     pub(super) wake: Option<Instant>,
@@ -141,39 +151,52 @@ pub(super) struct Endpoint {
     pub(super) agent: Agent,
     pub(super) events: Vec<(Duration, Event)>,
     components: Vec<u16>,
+    tcp: bool,
     /// Sockets so far: no id and no port is used twice.
     opened: u16,
 }
 
 impl Endpoint {
     pub(super) fn new(config: Config, now: Instant) -> Self {
-        let components = config.components.clone();
-        Self { agent: Agent::new(config, now), events: Vec::new(), components, opened: 0 }
+        let (components, tcp) = (config.components.clone(), config.has_tcp());
+        Self { agent: Agent::new(config, now), events: Vec::new(), components, tcp, opened: 0 }
     }
 
-    /// Opens a socket on this address for each component.
-    pub(super) fn open(&mut self, now: Instant, ip: IpAddr) -> Sockets {
-        let mut sockets = Sockets::new();
-        for (stream, count) in (0..).zip(&self.components) {
+    /// Opens a socket on this address for each component, and one that listens if it is to have TCP candidates.
+    pub(super) fn open(&mut self, now: Instant, ip: IpAddr) -> Opened {
+        let mut opened = Opened::default();
+        for (stream, count) in (0..).zip(&self.components.clone()) {
             for component in 1..=*count {
-                let (socket, local) =
-                    (SocketId(self.opened.into()), SocketAddr::new(ip, FIRST_PORT + self.opened));
                 let component = ComponentId { stream, component };
-                let added = self.agent.add_socket(now, socket, Socket::Udp { local, component });
-                // An agent that is over, or has too many, goes without it.
-                if added.is_ok() {
-                    self.opened += 1;
-                    sockets.push((socket, local));
+                let udp = |local| Socket::Udp { local, component };
+                opened.sockets.extend(self.add(now, ip, udp));
+                if self.tcp {
+                    let listener = |local| Socket::TcpListener { local, component };
+                    opened.listeners.extend(self.add(now, ip, listener));
                 }
             }
         }
-        sockets
+        opened
+    }
+
+    /// An agent that is over, or has too many, goes without it.
+    fn add(
+        &mut self,
+        now: Instant,
+        ip: IpAddr,
+        socket: impl FnOnce(SocketAddr) -> Socket,
+    ) -> Option<(SocketId, SocketAddr)> {
+        let (id, local) = (SocketId(self.opened.into()), SocketAddr::new(ip, FIRST_PORT + self.opened));
+        self.agent.add_socket(now, id, socket(local)).ok()?;
+        self.opened += 1;
+        Some((id, local))
     }
 }
 
 impl Node {
     pub(super) fn new(id: HostId, program: Program, sockets: Sockets) -> Self {
-        Self { id, program, sockets, arrivals: Vec::new(), packets: Packets::default(), wake: None }
+        let (streams, packets) = (Streams::default(), Packets::default());
+        Self { id, program, sockets, streams, arrivals: Vec::new(), packets, wake: None }
     }
 
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
@@ -230,11 +253,18 @@ impl Node {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
-            Program::Server(serving) => serving.poll(now, self.id, &mut self.sockets),
-            Program::Agent(endpoint) => match endpoint.agent.poll_output(&mut buf) {
-                Output::Transmit(transmit) => {
-                    Polled::Packets(packets(self.id, &self.sockets, &transmit).collect())
+            Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
+                Polled::Packets(packets) => {
+                    Polled::Packets(packets.into_iter().map(|it| self.streams.carry(it)).collect())
                 }
+                other => other,
+            },
+            Program::Agent(endpoint) => match endpoint.agent.poll_output(&mut buf) {
+                Output::Transmit(transmit) => Polled::Packets(
+                    packets(self.id, &self.sockets, &transmit)
+                        .chain(self.streams.packets(self.id, &transmit))
+                        .collect(),
+                ),
                 Output::Event(Event::Signal(signal)) => Polled::Signal(signal),
                 Output::Event(event) => {
                     endpoint.events.push((at, event));
@@ -242,13 +272,9 @@ impl Node {
                 }
                 Output::Close(socket) => {
                     self.sockets.retain(|(id, _)| *id != socket);
-                    Polled::Noted
+                    Polled::Packets(self.streams.close(self.id, socket).into_iter().collect())
                 }
-                Output::Connect(connect) => {
-                    let (request, why) = (connect.request, CloseReason::Unsupported);
-                    let _ = endpoint.agent.handle_input(now, Input::NotConnected { request, why });
-                    Polled::Noted
-                }
+                Output::Connect(connect) => Polled::Connect(connect),
                 Output::Publish { name, address } => Polled::Name(Errand::Publish(name, address)),
                 Output::Withdraw { name } => Polled::Name(Errand::Withdraw(name)),
                 Output::Resolve(resolve) => Polled::Name(Errand::Resolve(resolve)),
@@ -258,8 +284,8 @@ impl Node {
     }
 
     /// The datagrams of a transmit of the application.
-    pub(super) fn packets_of(&self, transmit: &Transmit<'_>) -> Vec<Packet> {
-        packets(self.id, &self.sockets, transmit).collect()
+    pub(super) fn packets_of(&mut self, transmit: &Transmit<'_>) -> Vec<Packet> {
+        packets(self.id, &self.sockets, transmit).chain(self.streams.packets(self.id, transmit)).collect()
     }
 }
 
@@ -277,6 +303,7 @@ pub(super) fn packets<'a>(
     let count = payload.len().div_ceil(segment).max(1);
     socket.into_iter().flat_map(move |(_, source)| {
         (0..count).map(move |n| Packet {
+            protocol: Protocol::Udp,
             origin: Some(id),
             source: *source,
             destination,

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use super::link::Pipe;
 use super::nat::Gateway;
 use super::node::{HostId, Interface};
-use super::packet::Packet;
+use super::packet::{Packet, Protocol};
 use super::topology::{Next, Topology};
 use super::world::World;
 use crate::rng::Rng;
@@ -132,7 +132,8 @@ impl<'a> Trial<'a> {
         source: SocketAddr,
         destination: SocketAddr,
     ) -> Option<(HostId, Packet)> {
-        let mut packet = Packet { origin: Some(host), source, destination, payload: Vec::new() };
+        let protocol = Protocol::Udp;
+        let mut packet = Packet { protocol, origin: Some(host), source, destination, payload: Vec::new() };
         let interface = self.topology.interface(host, source.ip())?;
         let mut network = interface.network;
         open(&interface.up, destination.port())?;

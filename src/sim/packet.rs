@@ -3,11 +3,38 @@
 use std::net::SocketAddr;
 
 use super::node::HostId;
+use crate::io::Transport;
 use crate::time::Duration;
 
-/// A datagram under way.
+/// What a packet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// A UDP datagram.
+    Udp,
+    /// A segment of a TCP connection.
+    Tcp(Segment),
+}
+
+/// What a TCP segment says. A connection is opened by two of them, carries whole messages, and ends with one: what lies
+/// between, acknowledgements and retransmissions, is not simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Segment {
+    /// Opens a connection.
+    Syn,
+    /// The listener has accepted it.
+    SynAck,
+    /// A message of the stream: each direction counts its own from 0.
+    Data(u32),
+    /// The sender has closed it.
+    Fin,
+    /// There is no such connection, or nobody listens.
+    Reset,
+}
+
+/// A packet under way.
 #[derive(Debug, Clone)]
 pub(super) struct Packet {
+    pub(super) protocol: Protocol,
     /// The host that sent it; `None` for an injected one.
     pub(super) origin: Option<HostId>,
     pub(super) source: SocketAddr,
@@ -21,6 +48,13 @@ impl Packet {
         let headers = if self.destination.is_ipv4() { 20 + 8 } else { 40 + 8 };
         headers + self.payload.len()
     }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self.protocol {
+            Protocol::Udp => Transport::Udp,
+            Protocol::Tcp(_) => Transport::Tcp,
+        }
+    }
 }
 
 /// What becomes of a datagram.
@@ -32,7 +66,7 @@ pub enum Fate {
     Delivered,
     /// A link has lost it.
     Lost,
-    /// A link does not carry UDP, or not with that port.
+    /// A link does not carry UDP, or not with that port, or no TCP.
     Blocked,
     /// It is larger than the MTU of a link.
     TooLarge,
@@ -82,15 +116,17 @@ impl Packets {
 pub struct Captured {
     /// Virtual time since the world began.
     pub at: Duration,
-    /// What happened to the datagram.
+    /// What happened to the packet.
     pub fate: Fate,
+    /// What it is.
+    pub protocol: Protocol,
     /// The host that sent it; `None` for an injected one.
     pub origin: Option<HostId>,
     /// The sender, as seen there.
     pub source: SocketAddr,
     /// The receiver, as seen there.
     pub destination: SocketAddr,
-    /// The UDP payload.
+    /// The payload of a datagram, or a message of a stream.
     pub payload: Vec<u8>,
 }
 

@@ -43,7 +43,9 @@ impl World {
         SocketAddr::new(V4.into(), PORT)
     }
 
-    /// The same server as a relay, with a user that it knows.
+    /// The same server as a relay, with a user that it knows. It can be asked over TCP too
+    /// ([`TurnServer::over`]): each connection is a five-tuple as one over UDP would be, and its allocation ends in its
+    /// time, not with the connection.
     pub fn turn_server(&mut self) -> TurnServer {
         TurnServer::new(self.stun_server(), USER, PASSWORD)
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::link::{Link, Pipe};
 use super::nat::{Nat, NatId};
-use super::node::{Endpoint, Host, HostId, Interface, Node, Program, Sockets};
+use super::node::{Endpoint, Host, HostId, Interface, Node, Opened, Program, Sockets};
 use super::topology::Network;
 use super::world::{Parcel, Rank, World};
 use crate::agent::{Config, Policy};
@@ -46,9 +46,16 @@ impl World {
             });
         }
         let mut endpoint = Endpoint::new(config, self.now);
-        let sockets = addresses.into_iter().flat_map(|ip| endpoint.open(self.now, ip)).collect();
+        let mut opened = Opened::default();
+        for ip in addresses {
+            let Opened { sockets, listeners } = endpoint.open(self.now, ip);
+            opened.sockets.extend(sockets);
+            opened.listeners.extend(listeners);
+        }
         endpoint.agent.end_of_sockets(self.now);
-        self.add(Node::new(id, Program::Agent(Box::new(endpoint)), sockets))
+        let mut node = Node::new(id, Program::Agent(Box::new(endpoint)), opened.sockets);
+        node.streams.listen(opened.listeners);
+        self.add(node)
     }
 
     /// A host without a program: all its ports are open, what arrives is kept, and it sends what
@@ -117,7 +124,8 @@ impl World {
         let ip = self.topology.attach(host, interface);
         let node = &mut self.nodes[host.0];
         let opened = node.endpoint_mut().map(|endpoint| endpoint.open(self.now, ip)).unwrap_or_default();
-        node.sockets.extend(opened);
+        node.sockets.extend(opened.sockets);
+        node.streams.listen(opened.listeners);
         self.drain(host);
         ip
     }
@@ -128,6 +136,7 @@ impl World {
         let node = &mut self.nodes[host.0];
         let (gone, kept): (Sockets, Sockets) = node.sockets.iter().partition(|(_, addr)| addr.ip() == ip);
         node.sockets = kept;
+        let gone = gone.into_iter().chain(node.streams.leave(ip)).collect::<Sockets>();
         if let Some(endpoint) = node.endpoint_mut() {
             for (socket, _) in gone {
                 endpoint.agent.remove_socket(self.now, socket);

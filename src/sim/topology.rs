@@ -217,14 +217,15 @@ impl Topology {
         if hairpin && mode == Hairpin::None {
             return Next::Dropped(Fate::Filtered);
         }
-        let Some(external) = table.outbound(now, rng, packet.source, packet.destination) else {
+        let transport = packet.transport();
+        let Some(external) = table.outbound(now, rng, transport, packet.source, packet.destination) else {
             return Next::Dropped(Fate::Filtered);
         };
         if !hairpin {
             packet.source = external;
             return Next::Up(nat);
         }
-        let Some(internal) = table.inbound(now, external, packet.destination) else {
+        let Some(internal) = table.inbound(now, transport, external, packet.destination) else {
             return Next::Dropped(Fate::Filtered);
         };
         packet.destination = internal;
@@ -237,7 +238,7 @@ impl Topology {
     /// From outside through a NAT.
     pub(super) fn enter(&mut self, now: Instant, nat: NatId, packet: &mut Packet) -> Result<(), Fate> {
         let table = &mut self.nats[nat.0].0;
-        let internal = table.inbound(now, packet.source, packet.destination);
+        let internal = table.inbound(now, packet.transport(), packet.source, packet.destination);
         packet.destination = internal.ok_or(Fate::Filtered)?;
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::nat::NatId;
 use super::node::HostId;
-use super::packet::{Captured, Fate, Packet};
+use super::packet::{Captured, Fate, Packet, Protocol};
 use super::topology::{Network, Next};
 use super::world::{Parcel, Rank, World};
 use crate::time::Instant;
@@ -22,12 +22,14 @@ impl World {
     /// Lets a host send a datagram. A `source` that it does not have is spoofed, and leaves by its first interface;
     /// without any interface it is unroutable.
     pub fn transmit(&mut self, host: HostId, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
-        self.send_packet(host, Packet { origin: Some(host), source, destination, payload: payload.to_vec() });
+        let (protocol, origin, payload) = (Protocol::Udp, Some(host), payload.to_vec());
+        self.send_packet(host, Packet { protocol, origin, source, destination, payload });
     }
 
     /// Lets a datagram appear on the Internet, from whoever `source` says.
     pub fn inject(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) {
-        let packet = Packet { origin: None, source, destination, payload: payload.to_vec() };
+        let (protocol, payload) = (Protocol::Udp, payload.to_vec());
+        let packet = Packet { protocol, origin: None, source, destination, payload };
         self.travel(Place::Network(Network::INTERNET), packet);
     }
 
@@ -93,7 +95,10 @@ impl World {
                 None => self.travel(Place::Socket(host), packet),
             },
             Place::Socket(host) => {
-                let fate = self.nodes[host.0].receive(now, now - self.epoch, &packet);
+                let fate = match packet.protocol {
+                    Protocol::Udp => self.nodes[host.0].receive(now, now - self.epoch, &packet),
+                    Protocol::Tcp(segment) => self.receive_segment(host, segment, &packet),
+                };
                 self.note(fate, &packet);
                 self.drain(host);
             }
@@ -118,8 +123,9 @@ impl World {
             self.nodes[origin.0].packets.count(fate);
         }
         if let Some(captured) = &mut self.capture {
-            let Packet { origin, source, destination, payload } = packet.clone();
-            captured.push(Captured { at: self.now - self.epoch, fate, origin, source, destination, payload });
+            let Packet { protocol, origin, source, destination, payload } = packet.clone();
+            let at = self.now - self.epoch;
+            captured.push(Captured { at, fate, protocol, origin, source, destination, payload });
         }
     }
 }

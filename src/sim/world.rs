@@ -10,6 +10,7 @@ use super::packet::{Captured, Packet, Packets};
 use super::topology::Topology;
 use super::wire::Place;
 use crate::agent::Agent;
+use crate::io::ConnectId;
 use crate::rng::Rng;
 use crate::signal::Signal;
 use crate::time::{Duration, Instant};
@@ -53,6 +54,7 @@ pub(super) enum Rank {
 pub(super) enum Parcel {
     Signal(HostId, Signal),
     Name(HostId, Answer),
+    Impatience(HostId, ConnectId),
     Datagram(Place, Packet),
 }
 
@@ -168,6 +170,7 @@ impl World {
             _ => match self.queue.pop_first() {
                 Some((_, Parcel::Signal(to, signal))) => self.deliver_signal(to, signal),
                 Some((_, Parcel::Name(to, answer))) => self.deliver_answer(to, answer),
+                Some((_, Parcel::Impatience(host, request))) => self.give_up_connecting(host, request),
                 Some((_, Parcel::Datagram(place, packet))) => self.travel(place, packet),
                 None => {}
             },
@@ -199,6 +202,7 @@ impl World {
         loop {
             match self.nodes[host.0].poll(self.now, self.now - self.epoch) {
                 Polled::Packets(packets) => packets.into_iter().for_each(|it| self.send_packet(host, it)),
+                Polled::Connect(connect) => self.open_connection(host, &connect),
                 Polled::Signal(signal) => {
                     let channel = self.channels.entry(host).or_default();
                     channel.said.push(signal.clone());

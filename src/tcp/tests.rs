@@ -152,3 +152,11 @@ fn a_quiet_deframer_holds_no_memory_and_one_with_half_a_frame_keeps_it() {
     deframer.push(&[0, 1, 5, 0, 0, 0]);
     assert_eq!(deframer.next_frame(), Ok(Some(&[0x40, 0, 0, 1, 5][..])));
 }
+
+/// RFC 4571 §2 (FRM-2-b).
+#[test]
+fn a_null_packet_is_a_message_and_not_the_end() {
+    let stream = [0, 0, 0, 1, 7, 0, 0, 0, 0, 0, 2, 8, 9];
+    let messages = [vec![], vec![7], vec![], vec![], vec![8, 9]];
+    assert_eq!(cut(Framing::Rfc4571, &stream, &[1]), Ok(messages.to_vec()));
+}

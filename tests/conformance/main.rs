@@ -23,3 +23,4 @@ mod readme;
 mod rules;
 mod stun;
 mod table;
+mod tcp;

@@ -12,8 +12,7 @@ const OPEN_MUST_ROWS: usize = 5;
 /// What a row of [`LATER`] says.
 const LATER_ROUND: &str = "later round (TURN over TCP/TLS)";
 /// Rows about TCP, TLS and DTLS, SRV records, and ALTERNATE-SERVER, which that round brings. Nothing else is here.
-const LATER: [&str; 30] = [
-    "CON-5.1-o",
+const LATER: [&str; 29] = [
     "STUN-6.2.2-a",
     "STUN-6.2.2-b",
     "STUN-6.2.2-e",

@@ -68,8 +68,8 @@ claim! {
 fn moved(other: Other, role: Role) {
     let mut session = mapped(other, role);
     let before = session.pair.peers[FLOE].candidates().count();
-    let rule = "add rule inet lab out oifname \"out\" meta l4proto udp masquerade to :40000-40999";
-    for arguments in ["flush chain inet lab out", rule] {
+    let masquerade = "add rule inet lab out oifname \"out\" meta l4proto udp masquerade to :40000-40999";
+    for arguments in ["flush chain inet lab out", masquerade] {
         run(&session.lab, "nat1", "nft", arguments);
     }
     flush(&session.lab, "nat1");

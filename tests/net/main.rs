@@ -9,6 +9,7 @@ mod server_streams;
 #[cfg(feature = "tls")]
 mod server_tls;
 mod session;
+mod tcp;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -64,6 +64,20 @@ fn hosts_that_reach_each_other_need_no_server() {
     }
 }
 
+/// RFC 6544: a router that translates, and lets TCP out and no UDP.
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn a_host_without_udp_reaches_an_open_one_over_tcp() {
+    for nats in [[Nat::OnlyUdpPort(9), Nat::Open], [Nat::Open, Nat::OnlyUdpPort(9)]] {
+        let lab = Lab::new(nats);
+        let mut pair = Pair::spawn(&lab, &["--tcp"]);
+        pair.connect(&lab, PATIENCE);
+        for peer in &pair.peers {
+            assert_eq!(peer.selected_transports().unwrap(), ["tcp", "tcp"]);
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs root, ip and nft"]
 fn two_firewalls_are_opened_from_inside() {

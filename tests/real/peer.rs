@@ -68,6 +68,13 @@ impl Peer {
         Some(["local", "remote"].map(|side| candidate_type(line[side].as_str().unwrap())))
     }
 
+    /// The transports of the two.
+    pub(crate) fn selected_transports(&self) -> Option<[String; 2]> {
+        let line = self.of_type("selected").next_back()?;
+        let transport = |side: &str| Some(line[side].as_str()?.split(' ').nth(2)?.to_owned());
+        Some([transport("local")?, transport("remote")?])
+    }
+
     /// The addresses of all candidates it has signalled.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = SocketAddr> {
         self.of_type("candidate").map(|line| candidate_addr(line["candidate"].as_str().unwrap()))

@@ -3,6 +3,7 @@
 #![expect(clippy::unchecked_time_subtraction, reason = "a time that runs backwards has to fail the test")]
 
 mod attack;
+mod connections;
 mod consent;
 mod diagnosis;
 mod faults;
@@ -24,6 +25,7 @@ mod restart;
 mod roles;
 mod scenarios;
 mod schedule;
+mod tcp;
 mod trickle;
 
 use std::time::Duration;

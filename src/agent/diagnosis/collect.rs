@@ -62,7 +62,7 @@ impl Agent {
             || self.checks.pairs().filter(move |(_, pair)| pair.base == id).map(|(_, pair)| pair.quality);
         let asked = || servers.iter().filter(|server| server.base == base.addr);
         let relay = match base.via {
-            Via::Socket => None,
+            Via::Socket | Via::Tcp(_) => None,
             Via::Relay(relay) => self.relays.get(relay).map(|relay| relay.server),
         };
         Base {
@@ -114,7 +114,7 @@ impl Agent {
         let base = self.bases.get(pair.base)?;
         let seen = pair.valid.and_then(|local| self.checks.local(local));
         let kind = match base.via {
-            Via::Socket => CandidateType::Host,
+            Via::Socket | Via::Tcp(_) => CandidateType::Host,
             Via::Relay(_) => CandidateType::Relayed,
         };
         let own = End { kind, addr: base.addr };

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use floe::Config;
 use floe::agent::HostNames;
+use floe::candidate::TcpRank;
 use floe::net::{Builder, Endpoint, InterfaceFilter};
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +26,9 @@ pub(crate) struct Addresses {
     /// Signal a random .local name instead of each address, for peers on the same network to resolve
     #[arg(long)]
     mdns: bool,
+    /// Gather TCP candidates too: UDP is preferred, and a relay comes last
+    #[arg(long)]
+    tcp: bool,
     /// A NAT translates the local address one to one: signal the external one too; may be repeated
     #[arg(long, value_name = "LOCAL=EXTERNAL")]
     external: Vec<External>,
@@ -79,6 +83,7 @@ impl Addresses {
     pub(crate) fn add_to(&self, config: Config) -> Config {
         let names = if self.mdns { HostNames::Mdns } else { HostNames::Addresses };
         let config = config.host_names(names);
+        let config = if self.tcp { config.tcp(TcpRank::AfterUdp) } else { config };
         self.external.iter().fold(config, |config, it| config.external_address(it.local, it.outside))
     }
 }

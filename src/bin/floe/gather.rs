@@ -81,7 +81,9 @@ fn row(ms: f64, candidate: &Candidate) -> String {
     let address = candidate.address.to_string();
     let related = candidate.related.map_or_else(String::new, |related| related.to_string());
     let (kind, priority) = (candidate.kind.as_str(), candidate.priority);
-    format!("{ms:8.1}  {kind:5}  {address:47}  {priority:>10}  {related}").trim_end().to_owned()
+    let tcp = candidate.tcp_type.map_or_else(String::new, |direction| format!("tcp {}", direction.as_str()));
+    let row = format!("{ms:8.1}  {kind:5}  {address:47}  {priority:>10}  {related}");
+    format!("{} {tcp}", row.trim_end()).trim_end().to_owned()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a command shows real time")]

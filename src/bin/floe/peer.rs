@@ -55,9 +55,6 @@ pub(crate) struct Args {
     lite: bool,
     #[command(flatten)]
     addresses: Addresses,
-    /// Gather TCP candidates too (not supported)
-    #[arg(long)]
-    tcp: bool,
     /// Send back whatever arrives
     #[arg(long)]
     echo: bool,
@@ -80,9 +77,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
-    if args.tcp {
-        return Err(Exit::usage("--tcp is not supported"));
-    }
     let endpoint =
         args.addresses.endpoint().trust(args.servers.trust()?).bind().await.map_err(Exit::failure)?;
     let role = if args.controlling { Role::Controlling } else { Role::Controlled };

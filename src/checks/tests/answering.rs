@@ -43,6 +43,7 @@ fn early_checks_are_processed_in_order_once_the_credentials_are_known() {
             pacing: Duration::from_millis(50),
             implementation: Implementation::Full,
             limits: Limits::default(),
+            tcp: crate::candidate::TcpRank::default(),
         },
         &[1],
         Rng::new([9; 32]),

@@ -140,6 +140,7 @@ fn streams(limits: Limits, remotes: &[u16]) -> ChecklistSet {
         pacing: Duration::from_millis(50),
         implementation: Implementation::Full,
         limits,
+        tcp: crate::candidate::TcpRank::default(),
     };
     let mut set = ChecklistSet::new(settings, &vec![1; remotes.len()], Rng::new([9; 32]));
     for (stream, count) in (0..).zip(remotes) {

@@ -5,11 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use super::{Filtering, Mapping, Nat, Ports, Refresh, Stray};
+use crate::io::Transport;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
 
 /// How long Linux keeps a connection that saw packets of one side only (`nf_conntrack_udp_timeout`).
 const STRAY_LIFETIME: Duration = Duration::from_secs(30);
+
+/// How long a mapping of a TCP connection lives without refresh (RFC 5382 REQ-5).
+const TCP_LIFETIME: Duration = Duration::from_secs(7440);
 
 /// Which destinations share a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,7 @@ enum Toward {
 
 #[derive(Debug, Clone)]
 struct Entry {
+    transport: Transport,
     internal: SocketAddr,
     external: SocketAddr,
     toward: Toward,
@@ -64,18 +69,21 @@ impl Table {
         &mut self,
         now: Instant,
         rng: &mut Rng,
+        transport: Transport,
         source: SocketAddr,
         destination: SocketAddr,
     ) -> Option<SocketAddr> {
         self.expire(now);
         let toward = self.toward(source, destination);
-        let known = self.entries.iter().position(|entry| entry.internal == source && entry.toward == toward);
-        let at = if let Some(at) = known {
+        let same =
+            |entry: &Entry| (entry.transport, entry.internal, entry.toward) == (transport, source, toward);
+        let at = if let Some(at) = self.entries.iter().position(same) {
             at
         } else {
-            let external = self.assign(rng, source, destination)?;
+            let external = self.assign(rng, transport, source, destination)?;
             let remotes = BTreeMap::new();
-            self.entries.push(Entry { internal: source, external, toward, refreshed: now, remotes });
+            let entry = Entry { transport, internal: source, external, toward, refreshed: now, remotes };
+            self.entries.push(entry);
             self.entries.len() - 1
         };
         let entry = &mut self.entries[at];
@@ -88,17 +96,18 @@ impl Table {
     pub(in crate::sim) fn inbound(
         &mut self,
         now: Instant,
+        transport: Transport,
         source: SocketAddr,
         destination: SocketAddr,
     ) -> Option<SocketAddr> {
         self.expire(now);
         let nat = &self.nat;
-        let admitted = self
-            .entries
-            .iter_mut()
-            .find(|entry| entry.external == destination && entry.admits(nat.filtering, source));
+        let admitted = self.entries.iter_mut().find(|entry| {
+            (entry.transport, entry.external) == (transport, destination)
+                && entry.admits(nat.filtering, source)
+        });
         let Some(entry) = admitted else {
-            if nat.stray == Stray::Tracked {
+            if nat.stray == Stray::Tracked && transport == Transport::Udp {
                 self.strays.insert((destination.port(), source), now + STRAY_LIFETIME);
             }
             return None;
@@ -113,9 +122,13 @@ impl Table {
     }
 
     fn expire(&mut self, now: Instant) {
-        let lifetime = self.nat.lifetime;
-        self.entries.retain(|entry| now < entry.refreshed + lifetime);
+        let lifetime = |entry: &Entry| match entry.transport {
+            Transport::Udp => self.nat.lifetime,
+            Transport::Tcp => TCP_LIFETIME,
+        };
+        self.entries.retain(|entry| now < entry.refreshed + lifetime(entry));
         for entry in &mut self.entries {
+            let lifetime = lifetime(entry);
             entry.remotes.retain(|_, refreshed| now < *refreshed + lifetime);
         }
         self.strays.retain(|_, until| now < *until);
@@ -131,7 +144,13 @@ impl Table {
     }
 
     /// All kinds of assignment take the first free port; they differ in where they begin to look.
-    fn assign(&mut self, rng: &mut Rng, internal: SocketAddr, remote: SocketAddr) -> Option<SocketAddr> {
+    fn assign(
+        &mut self,
+        rng: &mut Rng,
+        transport: Transport,
+        internal: SocketAddr,
+        remote: SocketAddr,
+    ) -> Option<SocketAddr> {
         if !self.nat.translates(internal.ip().into()) {
             return Some(internal);
         }
@@ -144,16 +163,16 @@ impl Table {
         let start = start.clamp(*range.start(), *range.end());
         let port = (start..=*range.end())
             .chain(*range.start()..start)
-            .find(|port| self.is_free(*port, internal, remote))?;
+            .find(|port| self.is_free(*port, transport, internal, remote))?;
         self.next_port = port.checked_add(1).unwrap_or(1024);
         Some(SocketAddr::new(self.external, port))
     }
 
-    fn is_free(&self, port: u16, internal: SocketAddr, remote: SocketAddr) -> bool {
+    fn is_free(&self, port: u16, transport: Transport, internal: SocketAddr, remote: SocketAddr) -> bool {
         let toward = self.toward(internal, remote);
         let overloads = self.nat.ports == Ports::Overloading;
         let clashes = |entry: &Entry| {
-            entry.external.port() == port
+            (entry.transport, entry.external.port()) == (transport, port)
                 && self.nat.translates(entry.internal.ip().into())
                 && (!overloads || entry.toward == toward || entry.remotes.contains_key(&remote))
         };
