@@ -9,11 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::Agent;
-use super::event::{Output, ServerProblem};
+use super::event::Output;
 use super::relays::{Link, RelayId};
 use crate::io::{CloseReason, Connect, ConnectId, SocketId};
 use crate::time::Instant;
-use crate::turn;
 
 /// What the driver has to do.
 #[derive(Debug)]
@@ -71,7 +70,7 @@ impl Agent {
     /// Opens the connection to a TURN server, in the slot of the transaction that it is for (RFC 6544 §4.1).
     pub(super) fn connect_relay(&mut self, id: RelayId) {
         let Some(relay) = self.relays.get_mut(id) else { return };
-        let (server, protocol) = (relay.server_addr, relay.protocol.clone());
+        let (server, protocol) = (relay.server_addr, relay.protocol());
         let local = self.bases.get(relay.from).map(|base| base.addr);
         let (Some(local), Some(protocol)) = (local, protocol) else { return };
         let request = self.connections.next_id();
@@ -94,10 +93,15 @@ impl Agent {
             return;
         };
         relay.link = Link::Open(socket, local.ip());
-        // The slot of this transaction was that of the connection.
-        let _ = relay.client.handle_input(now, turn::Input::Slot);
+        let moves = relay.is_allocated();
         if let Some(id) = id {
             self.connections.open.insert(socket, id);
+            if moves {
+                self.arrive(now, id);
+            } else {
+                // The slot of this transaction was that of the connection.
+                self.give_slot(now, id);
+            }
             self.follow_relay(now, id);
         }
     }
@@ -110,18 +114,10 @@ impl Agent {
 
     pub(super) fn follow_closed(&mut self, now: Instant, socket: SocketId, why: CloseReason) {
         if let Some(id) = self.connections.open.remove(&socket) {
+            if let Some(relay) = self.relays.get_mut(id) {
+                relay.link = Link::Gone;
+            }
             self.lose_connection(now, id, why);
         }
-    }
-
-    /// With the connection go the allocation and all that it carries (RFC 8656 §3.1).
-    fn lose_connection(&mut self, now: Instant, id: RelayId, why: CloseReason) {
-        let Some(relay) = self.relays.get_mut(id) else { return };
-        relay.link = Link::Gone;
-        let needed = relay.client.disconnected() || !relay.settled;
-        if needed {
-            self.relay_problem(id, ServerProblem::Connection(why));
-        }
-        self.follow_relay(now, id);
     }
 }
