@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use floe::io::{Datagram, SocketId};
 use floe::server::{self, Server};
 use floe::turn::data::{Framing, HEADROOM, TAILROOM, wrap};
-use floe::turn::{Client, Event, Input, Output, Problem, Received, TurnServer};
+use floe::turn::{Client, Event, Families, Input, Output, Problem, Received, TurnServer};
 
 const CLIENT: &str = "198.51.100.1:4000";
 const SERVER: &str = "203.0.113.1:3478";
@@ -44,7 +44,10 @@ impl Network {
         server.add_socket(SocketId(0), addr(SERVER));
         Self {
             now,
-            client: Client::new(TurnServer::new(addr(SERVER), "ann", password), [1; 32]),
+            client: Client::new(
+                TurnServer::new(addr(SERVER), "ann", password).families(Families::V4),
+                [1; 32],
+            ),
             server,
             server_wake: None,
             relays: BTreeMap::new(),

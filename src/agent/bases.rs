@@ -63,6 +63,15 @@ impl Bases {
         }
     }
 
+    /// A relayed base whose relay is reached from another socket or connection now.
+    pub(super) fn rehome(&mut self, id: BaseId, socket: SocketId, local: IpAddr) {
+        if let Some(base) = self.list.get_mut(usize::from(id.0)).and_then(Option::as_mut)
+            && base.via != Via::Socket
+        {
+            (base.socket, base.local) = (socket, local);
+        }
+    }
+
     /// The base that a datagram to this address of this socket arrived on.
     pub(super) fn of_socket(&self, socket: SocketId, local: IpAddr) -> Option<BaseId> {
         self.by_socket.get(&(socket, local)).copied()

@@ -10,14 +10,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use super::Agent;
-use super::event::{Output, ServerProblem};
+use super::event::Output;
 use super::relays::{Link, RelayId};
 use crate::candidate::BaseId;
 use crate::checks::Generation;
 use crate::checks::connect::Hold;
 use crate::io::{CloseReason, Connect, ConnectId, SocketId, StreamProtocol};
 use crate::time::{Duration, Instant};
-use crate::turn;
 
 /// Connections that are being opened to one address of the peer at a time (RFC 6544 §12).
 const MAX_OPENING: usize = 5;
@@ -219,7 +218,7 @@ impl Agent {
     /// Opens the connection to a TURN server, in the slot of the transaction that it is for (RFC 6544 §4.1).
     pub(super) fn connect_relay(&mut self, id: RelayId) {
         let Some(relay) = self.relays.get_mut(id) else { return };
-        let (server, protocol) = (relay.server_addr, relay.protocol.clone());
+        let (server, protocol) = (relay.server_addr, relay.protocol());
         let local = self.bases.get(relay.from).map(|base| base.addr);
         let (Some(local), Some(protocol)) = (local, protocol) else { return };
         relay.link = Link::Opening(self.connections.connect(Owner::Relay(id), local, server, protocol));
@@ -246,9 +245,14 @@ impl Agent {
             return;
         };
         relay.link = Link::Open(socket, local.ip());
-        // The slot of this transaction was that of the connection.
-        let _ = relay.client.handle_input(now, turn::Input::Slot);
+        let moves = relay.is_allocated();
         self.connections.open.insert(socket, Owner::Relay(id));
+        if moves {
+            self.arrive(now, id);
+        } else {
+            // The slot of this transaction was that of the connection.
+            self.give_slot(now, id);
+        }
         self.follow_relay(now, id);
     }
 
@@ -261,6 +265,11 @@ impl Agent {
     pub(super) fn follow_closed(&mut self, now: Instant, socket: SocketId, why: CloseReason) {
         let owner = self.connections.forget(socket);
         self.hold_connections();
+        if let Some(Owner::Relay(id)) = owner
+            && let Some(relay) = self.relays.get_mut(id)
+        {
+            relay.link = Link::Gone;
+        }
         self.lose_connection(now, owner, why);
     }
 
@@ -270,16 +279,5 @@ impl Agent {
             Some(Owner::Pair(ends)) => self.lose_pair(now, ends, why),
             None => {}
         }
-    }
-
-    /// With the connection go the allocation and all that it carries (RFC 8656 §3.1).
-    fn lose_relay(&mut self, now: Instant, id: RelayId, why: CloseReason) {
-        let Some(relay) = self.relays.get_mut(id) else { return };
-        relay.link = Link::Gone;
-        let needed = relay.client.disconnected() || !relay.settled;
-        if needed {
-            self.relay_problem(id, ServerProblem::Connection(why));
-        }
-        self.follow_relay(now, id);
     }
 }

@@ -205,6 +205,9 @@ pub enum ServerProblem {
     /// An answer that asks for what floe cannot do.
     #[error("the server asks for {0}, which floe does not know")]
     Unsupported(&'static str),
+    /// A 300 that is not followed (RFC 8489 §10).
+    #[error("the server sends its clients to {0}")]
+    Redirected(&'static str),
     /// A limit of floe itself.
     #[error("the limit of {0} is reached")]
     Limit(&'static str),
@@ -254,6 +257,7 @@ impl From<Problem> for ServerProblem {
             Problem::Error { code, reason } => Self::Error { code, reason },
             Problem::Incomplete(what) => Self::Incomplete(what),
             Problem::Unsupported(what) => Self::Unsupported(what),
+            Problem::Redirected(to) => Self::Redirected(to),
             Problem::Limit(what) => Self::Limit(what),
         }
     }

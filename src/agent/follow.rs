@@ -2,22 +2,18 @@
 
 use super::Agent;
 use super::bases::Via;
-use super::event::{Event, Reason, ServerProblem, Why};
+use super::event::{Event, Reason, Why};
 use super::flow::InUse;
-use super::output::Intent;
 use super::path::Path;
-use super::relays::RelayId;
 use super::signals::GRACE;
 use super::state::State;
 use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
 use crate::checks::{PairId, Role};
 use crate::consent::Consent;
-use crate::gather::Query;
 use crate::io::ComponentId;
 use crate::time::Instant;
 use crate::trace::What;
-use crate::turn;
 use crate::turn::data::Framing;
 
 impl Agent {
@@ -214,92 +210,6 @@ impl Agent {
             }
         }
         self.follow_checks(now);
-    }
-
-    /// What a TURN client has to tell, and to send.
-    pub(super) fn follow_relay(&mut self, now: Instant, id: RelayId) {
-        while let Some(event) = self.relays.get_mut(id).and_then(|relay| relay.client.poll_event()) {
-            match event {
-                turn::Event::Allocated { relayed, mapped, .. } => {
-                    self.settle(id);
-                    self.add_relayed(now, id, relayed, mapped);
-                }
-                turn::Event::PermissionGranted { peer } => {
-                    if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
-                        self.checks.unblock(base, peer);
-                    }
-                }
-                turn::Event::PermissionRefused { peer, problem } => {
-                    self.note_refused_peer(id, peer, problem.into());
-                    if let Some(base) = self.relays.get(id).and_then(|relay| relay.base) {
-                        self.checks.refuse(base, peer);
-                        if let Some(previous) = &mut self.previous {
-                            previous.refuse(base, peer);
-                        }
-                        self.follow_checks(now);
-                    }
-                }
-                turn::Event::ChannelBound { .. } | turn::Event::ChannelLost { .. } => {
-                    self.follow_paths(now);
-                }
-                turn::Event::Problem(problem) => self.relay_problem(id, problem.into()),
-                turn::Event::Lost => {
-                    self.relay_problem(id, ServerProblem::AllocationLost);
-                    if let Some(base) = self.relays.get_mut(id).and_then(|relay| relay.base.take()) {
-                        self.forget_base(base);
-                        self.follow_checks(now);
-                    }
-                }
-            }
-        }
-        if let Some(relay) = self.relays.get_mut(id) {
-            if relay.client.is_finished() {
-                self.connections.end(&mut relay.link);
-            } else if !relay.queued {
-                relay.queued = true;
-                self.intents.push(Intent::Relay(id));
-            }
-        }
-        self.follow_gathering(now);
-    }
-
-    fn settle(&mut self, id: RelayId) {
-        if let Some(relay) = self.relays.get_mut(id) {
-            relay.settled = true;
-        }
-    }
-
-    pub(super) fn relay_problem(&mut self, id: RelayId, problem: ServerProblem) {
-        let Some(relay) = self.relays.get_mut(id) else { return };
-        let allocating = !std::mem::replace(&mut relay.settled, true);
-        let (server, from, addr) = (relay.server, relay.from, relay.server_addr);
-        // RFC 8445 §5.1.1.2: a server without room for an allocation still tells the mapped address.
-        if allocating && matches!(problem, ServerProblem::Error { code: 486 | 508, .. }) {
-            self.ask_without_allocation(Query { base: from, server: server.0, addr });
-        }
-        self.server_problem(server, from, problem);
-    }
-
-    /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1), and the session
-    /// before a restart is forgotten.
-    pub(super) fn free_unselected(&mut self, now: Instant) {
-        self.gatherer.conclude();
-        self.previous = None;
-        self.release_connections();
-        let used: Vec<_> =
-            self.flows.iter().filter_map(|flow| Some(self.pair_in_use(flow.pair?)?.base)).collect();
-        for id in self.relays.ids() {
-            if let Some(relay) = self.relays.get_mut(id)
-                && relay.base.is_none_or(|base| !used.contains(&base))
-            {
-                relay.client.close(now);
-                // A restart must not offer it again.
-                if let Some(base) = relay.base.take() {
-                    self.forget_base(base);
-                }
-                self.follow_relay(now, id);
-            }
-        }
     }
 
     pub(super) fn flow_of(&self, component: ComponentId) -> Option<usize> {

@@ -6,7 +6,6 @@ use super::Agent;
 use super::bases::{Base, Via};
 use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
-use super::relays::{Link, Relay, RelayId};
 use super::state::State;
 use crate::candidate::address::{is_unicast, precedence};
 use crate::candidate::priority::{candidate_priority, priority, tcp_local_preference, tcp_type_preference};
@@ -61,6 +60,7 @@ impl Agent {
         let addr = local;
         let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
         let base_id = self.bases.add(base);
+        self.take_in(now, base_id);
         self.gather_on(base_id, &base);
         self.be_patient(now);
         self.update_state(now);
@@ -122,13 +122,15 @@ impl Agent {
                 }
             }
         }
-        for (number, server) in self.config.turn_servers.iter().enumerate() {
-            let number = ServerId((self.config.stun_servers.len() + number) as u16);
+        let first = self.config.stun_servers.len();
+        for number in first..first + self.config.turn_servers.len() {
+            let number = ServerId(number as u16);
+            let Some(server) = self.turn_server(number) else { continue };
             // One five-tuple, one allocation.
             let taken =
                 server.transport == ServerTransport::Udp && self.relays.of_server(id, server.addr).is_some();
             if reachable(server.addr) && !taken && !self.relays.has(id, number) {
-                self.relays.add(Relay::new(server, number, id, self.rng.seed()));
+                self.ask_for_relay(self.now, number, id);
             }
         }
     }
@@ -141,15 +143,17 @@ impl Agent {
         }
     }
 
-    /// Forgets a socket: pairs from it are gone, and so is a path that used it.
+    /// Forgets a socket: pairs from it are gone, and so is a path that used it. An allocation at a TURN server that knows
+    /// mobility (RFC 8016) goes on from another socket of its component, from one that is added within ten seconds at the
+    /// latest; its pairs stay, and [`Event::Path`] tells when data may be sent again.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
         self.now = now;
-        let gone: Vec<_> =
-            self.bases.iter().filter(|(_, base)| base.socket == id).map(|(id, _)| id).collect();
+        let on_it = |base: &Base| base.socket == id && base.via == Via::Socket;
+        let gone: Vec<_> = self.bases.iter().filter(|(_, base)| on_it(base)).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);
-            self.relays.remove_base(base, &mut self.connections);
             self.forget_base(base);
+            self.leave_base(now, base);
         }
         let bases = &self.bases;
         self.names.retain(|ip| bases.iter().any(|(_, base)| base.addr.ip() == ip));
@@ -195,78 +199,7 @@ impl Agent {
         self.checks.add_reflexive(id, base.component, candidate);
     }
 
-    /// A TURN server allocated a relayed transport address.
-    pub(super) fn add_relayed(
-        &mut self,
-        now: Instant,
-        relay: RelayId,
-        relayed: SocketAddr,
-        mapped: SocketAddr,
-    ) {
-        let Some(known) = self.relays.get(relay) else { return };
-        let (from, server, link) = (known.from, known.server_addr, known.link);
-        let Some(mut host) = self.bases.get(from).copied() else { return };
-        self.note_relayed(relay, relayed, mapped);
-        if let Link::Open(socket, local) = link {
-            (host.socket, host.local) = (socket, local);
-        } else {
-            self.add_reflexive(from, mapped, Some(server));
-            self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
-        }
-        // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
-        if self.bases.is_full(self.config.limits.bases)
-            || self.bases.iter().any(|(_, base)| base.addr == relayed)
-        {
-            return;
-        }
-        let preference = self.relay_preference.next(relayed.ip());
-        let base = Base { addr: relayed, via: Via::Relay(relay), preference, ..host };
-        let id = self.bases.add(base);
-        if let Some(relay) = self.relays.get_mut(relay) {
-            relay.base = Some(id);
-            relay.mapped = Some(mapped);
-        }
-        self.offer_relayed(now, id, &base, server, mapped);
-    }
-
-    /// Signals a relayed candidate and pairs it.
-    pub(super) fn offer_relayed(
-        &mut self,
-        now: Instant,
-        id: BaseId,
-        base: &Base,
-        server: SocketAddr,
-        mapped: SocketAddr,
-    ) {
-        // RFC 8828 §5.2: the other policies hide where this host is.
-        let shown = Some(mapped).filter(|_| self.shows_hosts());
-        let candidate = self.candidate(base, CandidateType::Relayed, base.addr, Some(server), shown);
-        self.signal_candidate(base.component.stream, &candidate);
-        self.checks.add_base(id, base.component, candidate, Permission::Needed);
-        self.ask_permissions(now);
-    }
-
-    /// Asks every relay for the permissions that its pairs need (RFC 8445 §7.2.1).
-    pub(super) fn ask_permissions(&mut self, now: Instant) {
-        let wanted: Vec<_> = self
-            .checks
-            .pairs()
-            .filter_map(|(_, pair)| match self.bases.get(pair.base)?.via {
-                Via::Relay(relay) => Some((relay, pair.destination)),
-                Via::Socket | Via::Tcp(_) => None,
-            })
-            .collect();
-        for (relay, peer) in wanted {
-            if let Some(relay) = self.relays.get_mut(relay) {
-                relay.client.permit(peer);
-            }
-        }
-        for id in self.relays.ids() {
-            self.follow_relay(now, id);
-        }
-    }
-
-    fn candidate(
+    pub(super) fn candidate(
         &mut self,
         base: &Base,
         kind: CandidateType,

@@ -85,7 +85,7 @@ impl Agent {
             }
             turn::Received::Consumed | turn::Received::Unclaimed => Received::Consumed,
             turn::Received::Data { peer, payload } => {
-                match self.relays.get(relay).and_then(|relay| relay.base) {
+                match self.relays.get(relay).and_then(|relay| relay.base_of(peer.ip())) {
                     Some(base) => self.handle_payload(now, base, peer, payload),
                     None => Received::Consumed,
                 }

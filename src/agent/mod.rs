@@ -6,6 +6,9 @@
 //! | a datagram finds its owner | `input` |
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
+//! | what TURN clients tell | `relaying` |
+//! | what is remembered of TURN servers | `servers` |
+//! | relays that go on from another socket or connection | `moving` |
 //! | the peer's signals | `signals` |
 //! | when this agent's signals leave | `trickle` |
 //! | a stream that is removed | `streams` |
@@ -27,6 +30,7 @@ mod flow;
 mod follow;
 mod gathering;
 mod input;
+mod moving;
 mod names;
 mod notes;
 mod output;
@@ -34,8 +38,10 @@ mod pacer;
 pub mod path;
 pub mod race;
 mod record;
+mod relaying;
 mod relays;
 mod restart;
+mod servers;
 mod signals;
 pub mod state;
 mod streams;
@@ -68,6 +74,7 @@ use notes::Notes;
 use output::Intents;
 use pacer::{Allowance, Pacer};
 use relays::Relays;
+use servers::Servers;
 
 pub use choose::ValidPair;
 pub use config::{
@@ -97,6 +104,7 @@ pub struct Agent {
     former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
     relays: Relays,
+    servers: Servers,
     connections: Connections,
     names: Names,
     flows: Vec<Flow>,
@@ -155,6 +163,7 @@ impl Agent {
             former: Vec::new(),
             gatherer,
             relays: Relays::default(),
+            servers: Servers::default(),
             connections: Connections::default(),
             names: Names::default(),
             events: VecDeque::new(),

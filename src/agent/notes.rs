@@ -97,7 +97,8 @@ impl Notes {
 impl Agent {
     pub(super) fn note_relayed(&mut self, relay: RelayId, relayed: SocketAddr, mapped: SocketAddr) {
         self.note_relay(relay, |note| {
-            note.relayed = Some(relayed);
+            // Of two the one of IPv4.
+            note.relayed = note.relayed.filter(|_| relayed.is_ipv6()).or(Some(relayed));
             note.mapped = Some(mapped);
         });
     }

@@ -77,10 +77,12 @@ impl Agent {
                 Via::Relay(relay) => {
                     let relay = self.relays.get(relay);
                     let known = relay.and_then(|relay| {
-                        Some((relay.from, relay.server_addr, relay.mapped?, relay.is_udp()))
+                        // From where it moved to, its server has seen nothing.
+                        let tells = relay.is_udp() && relay.moved_at.is_none();
+                        Some((relay.from, relay.server_addr, relay.mapped?, tells))
                     });
-                    if let Some((from, server, mapped, is_udp)) = known {
-                        if is_udp {
+                    if let Some((from, server, mapped, tells)) = known {
+                        if tells {
                             self.add_reflexive(from, mapped, Some(server));
                         }
                         self.offer_relayed(now, id, &base, server, mapped);

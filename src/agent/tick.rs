@@ -21,6 +21,8 @@ impl Agent {
         self.run_checks(now);
         self.run_gathering(now);
         self.run_relays(now);
+        self.run_homeless(now);
+        self.run_revivals(now);
         if self.pac.take_due(now) {
             self.pac_over = true;
             self.checks.lose_patience();
@@ -131,9 +133,7 @@ impl Agent {
         if let Some(id) = self.relays.next_for_slot() {
             match self.relays.get_mut(id) {
                 Some(relay) if relay.link == Link::Unopened => self.connect_relay(id),
-                Some(relay) => {
-                    let _ = relay.client.handle_input(now, turn::Input::Slot);
-                }
+                Some(_) => self.give_slot(now, id),
                 None => {}
             }
             self.follow_relay(now, id);

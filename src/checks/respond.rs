@@ -181,6 +181,9 @@ impl ChecklistSet {
 
     /// Answers a check of an ICE session that a restart has ended, and does nothing else with it (RFC 8445 §9): the
     /// peer's consent to send on the old pair goes on (RFC 7675 §5.1).
+    ///
+    /// Only if both ufrags are of that session: a peer that checks with a new ufrag of its own and an old one of ours, as
+    /// browsers do before they have our answer, would take a pair for valid that is none of the new session.
     pub fn answer_late(
         &self,
         base: BaseId,
@@ -188,6 +191,8 @@ impl ChecklistSet {
         source: SocketAddr,
         message: Message<'_>,
     ) -> Option<Reply> {
+        let theirs = self.checklist(component.stream)?.remote.as_ref()?.credentials.ufrag.as_str();
+        message.username().filter(|username| username.ends_with(format!(":{theirs}").as_bytes()))?;
         self.authenticate(base, component, source, message).ok().map(|(reply, _)| reply)
     }
 

@@ -72,6 +72,33 @@ impl AddressError {
     }
 }
 
+/// ALTERNATE-DOMAIN is no DNS name of RFC 1123, or longer than 255 characters (RFC 8489 §14.16).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a DNS name")]
+pub struct NotADomain;
+
+/// RFC 1123 §2.1: labels of letters, digits and hyphens.
+fn read_domain(value: &[u8]) -> Result<&str, NotADomain> {
+    let is_label = |label: &[u8]| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+            && label.first() != Some(&b'-')
+            && label.last() != Some(&b'-')
+    };
+    if value.len() > 255 || !value.split(|byte| *byte == b'.').all(is_label) {
+        return Err(NotADomain);
+    }
+    std::str::from_utf8(value).map_err(|_| NotADomain)
+}
+
+impl<'a> Attributes<'a> {
+    /// ALTERNATE-DOMAIN: the name in the certificate of the ALTERNATE-SERVER (RFC 8489 §14.16).
+    pub fn alternate_domain(&self) -> Option<Result<&'a str, NotADomain>> {
+        self.find(attr::ALTERNATE_DOMAIN).map(read_domain)
+    }
+}
+
 impl Attributes<'_> {
     /// PASSWORD-ALGORITHMS (RFC 8489 §14.11).
     pub fn password_algorithms(&self) -> Option<PasswordAlgorithms> {
@@ -132,6 +159,14 @@ impl Writer<'_> {
     /// Adds RESPONSE-PORT (RFC 5780 §7.5).
     pub fn put_response_port(&mut self, port: u16) -> &mut Self {
         self.put_value(Ok(Own(ResponsePort(port))))
+    }
+
+    /// Adds ALTERNATE-DOMAIN, a DNS name of at most 255 characters (RFC 8489 §14.16).
+    pub fn put_alternate_domain(&mut self, domain: &str) -> &mut Self {
+        match read_domain(domain.as_bytes()) {
+            Ok(domain) => self.put(attr::ALTERNATE_DOMAIN, domain.as_bytes()),
+            Err(NotADomain) => self.refuse(),
+        }
     }
 
     /// Adds ADDRESS-ERROR-CODE (RFC 8656 §18.12).

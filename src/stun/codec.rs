@@ -166,6 +166,12 @@ impl<'a> Attributes<'a> {
         self.address(attr::ALTERNATE_SERVER)
     }
 
+    /// Each ALTERNATE-SERVER, in order: one of each family, as a rule; `None` stands for a malformed one
+    /// (RFC 8489 §10).
+    pub fn alternate_servers(&self) -> impl Iterator<Item = Option<SocketAddr>> + use<'a> {
+        self.addresses(attr::ALTERNATE_SERVER)
+    }
+
     /// Decodes the first attribute of this type.
     pub(super) fn value<A: Attribute>(&self, kind: u16) -> Option<A> {
         let value = self.find(kind)?;

@@ -1,5 +1,7 @@
 //! The server's answers, and what follows from them.
 
+use super::allocation::Granted;
+use super::alternate::Alternate;
 use super::client::Client;
 use super::event::{Event, Received};
 use super::lease::RETRY;
@@ -48,8 +50,12 @@ impl Client {
             _ => match self.authentication.verify(message) {
                 Some(verified) => {
                     let since = self.requests.end(id).map_or(now, |ended| ended.started);
-                    match problem_of(message.class(), &verified.attributes()) {
-                        None => self.succeed(now, since, purpose, &verified.attributes()),
+                    let attributes = verified.attributes();
+                    match problem_of(message.class(), &attributes) {
+                        None => self.succeed(now, since, purpose, &attributes),
+                        Some(problem) if purpose == Purpose::Allocate => {
+                            self.fail_to_allocate(now, problem, &attributes);
+                        }
                         Some(problem) => self.fail(now, purpose, problem),
                     }
                 }
@@ -72,6 +78,7 @@ impl Client {
         self.requests.end(id);
         match self.authentication.challenge(code, attributes) {
             Ok(()) => {
+                self.has_news = true;
                 let others = self.requests.take();
                 for purpose in std::iter::once(purpose).chain(others) {
                     self.begin_anew(now, purpose);
@@ -81,11 +88,15 @@ impl Client {
         }
     }
 
-    fn begin_anew(&mut self, now: Instant, purpose: Purpose) {
+    pub(super) fn begin_anew(&mut self, now: Instant, purpose: Purpose) {
         match purpose {
             Purpose::Allocate => self.allocation.again(),
             Purpose::Refresh => self.allocation.renew_at(now),
             Purpose::Delete => self.delete(now),
+            Purpose::Release(_) if !self.allocation.is_in_place() => {}
+            Purpose::Release(_) | Purpose::Move => {
+                self.requests.begin(now, purpose);
+            }
             Purpose::Permit(batch) => self.permissions.again(batch, now),
             Purpose::Bind(number) => self.channels.again(number, now),
         }
@@ -95,14 +106,26 @@ impl Client {
         match purpose {
             // It was closed meanwhile.
             Purpose::Allocate if self.allocation.is_over() => self.delete(now),
-            Purpose::Allocate => match self.allocation.granted(since, attributes) {
-                Ok((relayed, mapped, lifetime)) => self.say(Event::Allocated { relayed, mapped, lifetime }),
-                Err(problem) => {
-                    self.say(Event::Problem(problem));
-                    self.allocation.close();
-                    self.delete(now);
+            Purpose::Allocate => {
+                let room = self.authentication.room_for_ticket();
+                match self.allocation.granted(since, attributes, room) {
+                    Ok(granted) => self.follow_grant(now, granted, attributes),
+                    Err(problem) => {
+                        self.say(Event::Problem(problem));
+                        self.allocation.close();
+                        self.delete(now);
+                    }
                 }
-            },
+            }
+            Purpose::Move => {
+                self.allocation.moved(attributes, self.authentication.room_for_ticket());
+                if self.allocation.is_over() {
+                    return self.delete(now);
+                }
+                self.allocation.refreshed(since, now, attributes);
+                self.say(Event::Moved);
+            }
+            Purpose::Release(_) => {}
             Purpose::Refresh => self.allocation.refreshed(since, now, attributes),
             Purpose::Delete => self.allocation.end(),
             Purpose::Permit(batch) => {
@@ -112,6 +135,9 @@ impl Client {
             }
             Purpose::Bind(number) => {
                 let Some((peer, new)) = self.channels.bound(number, since) else { return };
+                if !self.allocation.serves(peer.ip().into()) {
+                    return;
+                }
                 let id = self.requests.id();
                 if self.permissions.bound(peer.ip(), since, id) {
                     self.say(Event::PermissionGranted { peer: peer.ip() });
@@ -123,6 +149,58 @@ impl Client {
         }
     }
 
+    fn follow_grant(&mut self, now: Instant, granted: Granted, attributes: &Attributes<'_>) {
+        let Granted { relayed, mapped, lifetime, lacking } = granted;
+        for relayed in relayed {
+            self.say(Event::Allocated { relayed, mapped, lifetime });
+        }
+        let reason = attributes.address_error();
+        for family in lacking {
+            // A server that says nothing does not know of the wish.
+            if let Some(reason) = reason.as_ref().filter(|reason| reason.family == family) {
+                self.known.lacks(family, reason.code, now);
+                self.has_news = true;
+                let problem =
+                    Problem::Error { code: reason.code, reason: reason.reason.clone().into_owned() };
+                self.say(Event::Lacking { family, problem });
+            }
+            let mismatch = Problem::of_code(code::PEER_ADDRESS_FAMILY_MISMATCH);
+            for peer in self.permissions.refuse_family(family, &mismatch) {
+                self.say(Event::PermissionRefused { peer, problem: mismatch.clone() });
+            }
+            self.channels.end_family(family);
+        }
+    }
+
+    /// An authentic error to an Allocate (RFC 8656 §7.4).
+    fn fail_to_allocate(&mut self, now: Instant, problem: Problem, attributes: &Attributes<'_>) {
+        if self.allocation.is_over() {
+            return self.allocation.end();
+        }
+        match problem {
+            Problem::Error { code: code::TRY_ALTERNATE, .. } => {
+                match Alternate::of(attributes, self.allocation.transport()) {
+                    Ok(Some(alternate)) => self.say(Event::Redirected(alternate)),
+                    Ok(None) => self.say(Event::Problem(problem)),
+                    Err(problem) => self.say(Event::Problem(problem)),
+                }
+                self.allocation.end();
+            }
+            // RFC 8016 §3.1.4: never again with the wish.
+            Problem::Error { code: code::MOBILITY_FORBIDDEN, .. }
+                if self.allocation.do_without_mobility() =>
+            {
+                self.known.is_immobile = true;
+                self.has_news = true;
+                self.allocation.again();
+            }
+            // RFC 8489 §6.3.4: the server failed, and may do better soon. Its capacity comes back later (RFC 8656 §7.4).
+            Problem::Error { code: 500..600, .. }
+                if !problem.has_code(code::INSUFFICIENT_CAPACITY) && self.allocation.repeat(now) => {}
+            _ => self.fail(now, Purpose::Allocate, problem),
+        }
+    }
+
     pub(super) fn fail(&mut self, now: Instant, purpose: Purpose, problem: Problem) {
         match purpose {
             Purpose::Allocate => {
@@ -130,6 +208,12 @@ impl Client {
                 self.allocation.end();
             }
             Purpose::Delete => self.allocation.end(),
+            // What the server keeps of it ends with the rest.
+            Purpose::Release(_) => {}
+            Purpose::Move => {
+                self.say(Event::Problem(problem));
+                self.lose();
+            }
             // RFC 8656 §5: 437 to anything but an Allocate means that the allocation is gone.
             _ if problem.has_code(code::ALLOCATION_MISMATCH) => self.lose(),
             // Nothing can be asked for any more, so it would end soon.

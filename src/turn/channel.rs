@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 use super::lease::{Leases, RETRY};
 use super::problem::Problem;
-use crate::stun::Writer;
 use crate::stun::wire::attr;
+use crate::stun::{Family, Writer};
 use crate::time::{Duration, Instant};
 
 /// A channel lasts this long, and only ChannelBind renews it (RFC 8656 §12).
@@ -137,6 +137,21 @@ impl Channels {
             Some(channel) if channel.state == State::Asked => self.waiting.push_front(number),
             _ => self.leases.renew_at(number, now),
         }
+    }
+
+    /// No peer of this family can be reached any more. Their numbers stay theirs.
+    pub(super) fn end_family(&mut self, family: Family) {
+        for (number, channel) in (FIRST..).zip(&mut self.list) {
+            if Family::from(channel.peer.ip()) == family {
+                channel.state = State::Unbound;
+                self.leases.end(number);
+            }
+        }
+        let list = &self.list;
+        self.waiting.retain(|number| {
+            let channel = list.get(usize::from(number - FIRST));
+            channel.is_some_and(|channel| channel.state == State::Waiting)
+        });
     }
 
     /// The peer of the next channel that is over.

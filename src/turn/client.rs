@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use super::allocation::{Allocation, Closing};
 use super::channel::Channels;
 use super::credential::Authentication;
-use super::data::{Framing, read_channel_data, read_indication};
+use super::data::Framing;
 use super::event::{Event, Input, Output, Received};
+use super::knowledge::Knowledge;
 use super::permission::{Permissions, Permit};
 use super::problem::Problem;
 use super::request::{Delivery, Purpose, Requests};
 use super::{MAX_SOFTWARE, ServerTransport, TurnServer};
 use crate::io::Wake;
-use crate::stun::wire::{Class, Kind, Method, classify};
-use crate::stun::{Family, Message, Writer, code};
+use crate::stun::wire::{Class, Method};
+use crate::stun::{Family, Writer, code};
 use crate::time::{Duration, Instant, earliest};
 
 /// The client of one TURN server (RFC 8656), from one local address and port, over UDP or over a connection that its
@@ -30,6 +31,9 @@ pub struct Client {
     pub(super) permissions: Permissions,
     pub(super) channels: Channels,
     pub(super) requests: Requests,
+    pub(super) known: Knowledge,
+    /// Something was learnt since the knowledge was told last.
+    pub(super) has_news: bool,
     software: Option<String>,
     events: VecDeque<Event>,
     /// The last time that an input told.
@@ -54,11 +58,13 @@ impl Client {
             ServerTransport::Tcp | ServerTransport::Tls { .. } => Delivery::Stream,
         };
         Self {
-            allocation: Allocation::new(server.addr),
+            allocation: Allocation::new(&server),
             authentication: Authentication::new(server.username, server.password),
             permissions: Permissions::default(),
             channels: Channels::default(),
             requests: Requests::new(seed, delivery),
+            known: Knowledge::default(),
+            has_news: false,
             software: server.software.filter(|software| software.len() <= MAX_SOFTWARE),
             events: VecDeque::new(),
             now: None,
@@ -71,6 +77,24 @@ impl Client {
         self.traffic
     }
 
+    /// Begins with what other clients of this server have learnt, so that its first Allocate is signed and costs one round
+    /// trip. Without effect on what this client has learnt by itself.
+    pub fn learn(&mut self, known: Knowledge) {
+        if let Some(challenge) = &known.challenge {
+            self.authentication.adopt(challenge.clone());
+        }
+        self.known.update(known);
+    }
+
+    /// What it has learnt, if there was something new since the last call.
+    pub fn take_news(&mut self) -> Option<Knowledge> {
+        if !std::mem::take(&mut self.has_news) {
+            return None;
+        }
+        self.known.challenge = self.authentication.challenged();
+        Some(self.known.clone())
+    }
+
     /// Asks for a permission for the IP address of `peer`, once the allocation exists and in slots; several peers share
     /// a request. The answer is [`Event::PermissionGranted`] or [`Event::PermissionRefused`], at once if it is known.
     pub fn permit(&mut self, peer: SocketAddr) {
@@ -78,7 +102,7 @@ impl Client {
             return;
         }
         let peer = peer.ip();
-        let permit = if Family::from(peer) == self.allocation.family() {
+        let permit = if self.allocation.serves(peer.into()) {
             self.permissions.permit(peer, || self.requests.id())
         } else {
             Permit::Refused(Problem::of_code(code::PEER_ADDRESS_FAMILY_MISMATCH))
@@ -94,8 +118,18 @@ impl Client {
     /// paced: the request leaves with the next input, and until it is confirmed data goes in Send indications. Peers of
     /// another address family, and more than [`MAX_CHANNELS`](super::MAX_CHANNELS), stay without.
     pub fn bind(&mut self, peer: SocketAddr) {
-        if !self.allocation.is_over() && Family::from(peer.ip()) == self.allocation.family() {
+        if !self.allocation.is_over() && self.allocation.serves(peer.ip().into()) {
             self.channels.bind(peer);
+        }
+    }
+
+    /// Gives one of two relayed addresses back (RFC 8656 §8.1), with the permissions and channels of its peers. Without
+    /// effect on an allocation that has one.
+    pub fn release(&mut self, now: Instant, family: Family) {
+        if self.allocation.is_in_place() && self.allocation.release(family) {
+            self.permissions.refuse_family(family, &Problem::of_code(code::PEER_ADDRESS_FAMILY_MISMATCH));
+            self.channels.end_family(family);
+            self.requests.begin(now, Purpose::Release(family));
         }
     }
 
@@ -129,17 +163,16 @@ impl Client {
 
     /// Whether a paced transaction waits for [`Input::Slot`]: an allocation, or permissions for new peers.
     pub fn wants_slot(&self) -> bool {
-        let permissions = self.allocation.is_live() && self.permissions.wants_slot();
+        let permissions = self.allocation.is_in_place() && self.permissions.wants_slot();
         (self.allocation.is_wanted() || permissions) && self.requests.has_room()
     }
 
     /// When [`Input::Timeout`] is due; an instant in the past means at once.
     pub fn deadline(&self) -> Option<Instant> {
-        let mut at = self.requests.deadline();
+        let mut at = earliest(self.requests.deadline(), self.allocation.next_end());
         if self.allocation.is_live() {
-            let ends = [self.allocation.next_end(), self.permissions.next_end(), self.channels.next_end()];
-            at = ends.into_iter().fold(at, earliest);
-            if self.requests.has_room() {
+            at = [self.permissions.next_end(), self.channels.next_end()].into_iter().fold(at, earliest);
+            if self.allocation.is_in_place() && self.requests.has_room() {
                 let renewals = [
                     self.allocation.next_renewal(),
                     self.permissions.next_renewal_at(),
@@ -152,8 +185,13 @@ impl Client {
         at
     }
 
-    /// How a payload travels to `peer`; `None` without a permission for its address.
+    /// How a payload travels to `peer`; `None` without a permission for its address, and from [`Client::detach`] until
+    /// [`Event::Moved`].
     pub fn framing(&self, peer: SocketAddr) -> Option<Framing> {
+        // RFC 8016 §3.2.2: nothing from the new 5-tuple before the server knows it.
+        if !self.allocation.is_in_place() {
+            return None;
+        }
         let id = self.permissions.send_id(peer.ip())?;
         Some(self.channels.number(peer).map_or(Framing::Send { peer, id }, Framing::Channel))
     }
@@ -201,11 +239,20 @@ impl Client {
             Purpose::Delete => {
                 writer.put_lifetime(Duration::ZERO);
             }
+            Purpose::Release(family) => {
+                writer.put_lifetime(Duration::ZERO).put_requested_address_family(family);
+            }
+            Purpose::Move => self.allocation.put_ticket(&mut writer),
             Purpose::Permit(batch) => self.permissions.put(batch, &mut writer),
             Purpose::Bind(number) => self.channels.put(number, &mut writer),
         }
-        if let (Some(software), Method::ALLOCATE | Method::REFRESH) = (&self.software, purpose.method()) {
-            writer.put_software(software);
+        match (&self.software, purpose.method()) {
+            // The ticket needs the room.
+            _ if purpose == Purpose::Move => {}
+            (Some(software), Method::ALLOCATE | Method::REFRESH) => {
+                writer.put_software(software);
+            }
+            _ => {}
         }
         self.authentication.sign(&mut writer);
         let len = writer.finish().ok()?.len();
@@ -224,8 +271,9 @@ impl Client {
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        self.allocation.end_pause(now);
         while let Some((purpose, problem)) = self.requests.poll_failed(now) {
-            self.fail(now, purpose, problem);
+            self.follow_silence(now, purpose, problem);
         }
         if self.allocation.has_ended(now) {
             self.lose();
@@ -239,6 +287,17 @@ impl Client {
         self.begin_unpaced(now);
     }
 
+    /// No answer. On a connection of a live allocation that says that it is dead: the server may still have the allocation.
+    fn follow_silence(&mut self, now: Instant, purpose: Purpose, problem: Problem) {
+        let is_dead = self.requests.is_on_stream() && problem == Problem::Unreachable;
+        if is_dead && self.allocation.is_in_place() {
+            self.begin_anew(now, purpose);
+            self.say(Event::Stalled);
+        } else {
+            self.fail(now, purpose, problem);
+        }
+    }
+
     /// Decision of RFC 8445 §14.1: what serves gathering and checks is paced.
     fn use_slot(&mut self, now: Instant) {
         if !self.wants_slot() {
@@ -246,7 +305,7 @@ impl Client {
         }
         if self.allocation.is_wanted() {
             let id = self.requests.begin(now, Purpose::Allocate);
-            self.allocation.asked(id);
+            self.allocation.asked(id, now, &self.known);
         } else if let Some(batch) = self.permissions.next_new() {
             self.requests.begin(now, Purpose::Permit(batch));
         }
@@ -254,7 +313,7 @@ impl Client {
 
     /// Renewals, and channels.
     pub(super) fn begin_unpaced(&mut self, now: Instant) {
-        while self.allocation.is_live() && self.requests.has_room() {
+        while self.allocation.is_in_place() && self.requests.has_room() {
             let purpose = if self.allocation.take_renewal(now) {
                 Purpose::Refresh
             } else if let Some(batch) = self.permissions.next_renewal(now) {
@@ -265,44 +324,6 @@ impl Client {
                 break;
             };
             self.requests.begin(now, purpose);
-        }
-    }
-
-    fn handle_datagram<'a>(&mut self, now: Instant, datagram: &'a [u8]) -> Received<'a> {
-        let live = self.allocation.is_live();
-        match classify(datagram) {
-            Kind::ChannelData if live => self.handle_channel_data(now, datagram),
-            Kind::Stun => match Message::parse(datagram) {
-                Ok(message) => match (message.class(), message.method()) {
-                    (Class::Indication, Method::DATA) if live => self.handle_indication(now, &message),
-                    (Class::Success | Class::Error, _) => self.handle_answer(now, message),
-                    _ => Received::Unclaimed,
-                },
-                Err(_) => Received::Unclaimed,
-            },
-            _ => Received::Unclaimed,
-        }
-    }
-
-    fn handle_channel_data<'a>(&self, now: Instant, datagram: &'a [u8]) -> Received<'a> {
-        let read = read_channel_data(datagram);
-        let known = read.and_then(|(number, payload)| Some((self.channels.peer(number)?, payload)));
-        match known {
-            Some(((peer, confirmed), payload))
-                if !confirmed || self.permissions.is_active(peer.ip(), now) =>
-            {
-                Received::Data { peer, payload }
-            }
-            _ => Received::Consumed,
-        }
-    }
-
-    fn handle_indication<'a>(&self, now: Instant, message: &Message<'a>) -> Received<'a> {
-        match read_indication(message) {
-            Some((peer, payload)) if self.permissions.is_active(peer.ip(), now) => {
-                Received::Data { peer, payload }
-            }
-            _ => Received::Consumed,
         }
     }
 
@@ -318,7 +339,7 @@ impl Client {
         self.requests.begin(now, Purpose::Delete);
     }
 
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.requests.take();
         self.permissions = Permissions::default();
         self.channels = Channels::default();

@@ -15,12 +15,38 @@ const MAX_CHALLENGES: u8 = 4;
 /// What a credential may take of a request; the rest of 1200 bytes is for the header, eight peers and the HMAC.
 const MAX_LEN: usize = 940;
 
+/// What MOBILITY-TICKET may take beside the longest credential; a shorter one leaves more.
+const TICKET_ROOM: usize = 180;
+
 /// Username and password, and the credential that the last challenge made of them.
 pub(super) struct Authentication {
     username: String,
     password: String,
     credential: Option<Credential>,
     challenges: u8,
+}
+
+/// What a server wants requests to be signed for. Every client of the server may begin with it.
+#[derive(Clone)]
+pub(super) struct Challenge {
+    realm: String,
+    nonce: String,
+    offer: Option<(PasswordAlgorithms, PasswordAlgorithm)>,
+}
+
+impl fmt::Debug for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Challenge").field("realm", &self.realm).finish_non_exhaustive()
+    }
+}
+
+/// Who was challenged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// This client.
+    Own,
+    /// Another one of the same server: a 401 says that the challenge is old, not that the password is wrong.
+    Other,
 }
 
 /// What all requests carry until the next challenge. A challenge ends all open transactions, so that each
@@ -32,6 +58,7 @@ struct Credential {
     /// What the server offers, and the choice; none if it knows MD5 only.
     offer: Option<(PasswordAlgorithms, PasswordAlgorithm)>,
     key: Key,
+    origin: Origin,
 }
 
 enum User {
@@ -54,7 +81,7 @@ impl Authentication {
         let stale = code == code::STALE_NONCE;
         let cached = known.filter(|_| stale).map(|known| known.realm.clone());
         let realm = attributes.realm().or(cached).ok_or(Problem::Incomplete("a REALM"))?;
-        if !stale && known.is_some_and(|known| known.realm == realm) {
+        if !stale && known.is_some_and(|known| known.realm == realm && known.origin == Origin::Own) {
             return Err(Problem::Unauthorized);
         }
         if self.challenges >= MAX_CHALLENGES {
@@ -62,6 +89,31 @@ impl Authentication {
             return Err(Problem::of_code(code));
         }
         let offer = self.choose(&nonce, attributes)?;
+        let credential = self.credential_for(Challenge { realm, nonce, offer }, Origin::Own)?;
+        self.challenges += 1;
+        self.credential = Some(credential);
+        Ok(())
+    }
+
+    /// Begins with the challenge of another client, unless this one had its own. One that it cannot meet is forgotten.
+    pub(super) fn adopt(&mut self, challenge: Challenge) {
+        if self.credential.is_none() {
+            self.credential = self.credential_for(challenge, Origin::Other).ok();
+        }
+    }
+
+    /// What the next client of this server may begin with.
+    pub(super) fn challenged(&self) -> Option<Challenge> {
+        self.credential.as_ref().map(|Credential { realm, nonce, offer, .. }| Challenge {
+            realm: realm.clone(),
+            nonce: nonce.clone(),
+            offer: offer.clone(),
+        })
+    }
+
+    fn credential_for(&self, challenge: Challenge, origin: Origin) -> Result<Credential, Problem> {
+        let Challenge { realm, nonce, offer } = challenge;
+        let known = self.credential.as_ref();
         let algorithm = offer.as_ref().map_or(PasswordAlgorithm::Md5, |(_, choice)| *choice);
         // RFC 8489 §9.2.2: the key is made of the realm without quotes and trailing zeros.
         let bare = realm.trim_end_matches('\0').trim_matches('"');
@@ -74,13 +126,17 @@ impl Authentication {
         } else {
             User::Name(self.username.clone())
         };
-        let credential = Credential { realm, nonce, user, offer, key };
-        if !credential.fits() {
+        let credential = Credential { realm, nonce, user, offer, key, origin };
+        if credential.len().is_none() {
             return Err(Problem::Unsupported("a credential above the size of a datagram"));
         }
-        self.challenges += 1;
-        self.credential = Some(credential);
-        Ok(())
+        Ok(credential)
+    }
+
+    /// Bytes that a ticket may have, so that it fits into a request.
+    pub(super) fn room_for_ticket(&self) -> usize {
+        let len = self.credential.as_ref().and_then(Credential::len);
+        TICKET_ROOM + MAX_LEN - len.unwrap_or(MAX_LEN)
     }
 
     /// The password algorithm. Bid-down protection (RFC 8489 §9.2.5): the nonce tells whether there must be a choice,
@@ -150,11 +206,12 @@ impl Credential {
         }
     }
 
-    fn fits(&self) -> bool {
+    /// Bytes that it takes of a request, the header included; `None`: more than there are.
+    fn len(&self) -> Option<usize> {
         let mut room = [0; MAX_LEN];
         let mut writer = Writer::new(&mut room, Class::Request, Method::ALLOCATE, TransactionId([0; 12]));
         self.put(&mut writer);
-        writer.finish().is_ok()
+        Some(writer.finish().ok()?.len())
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::alternate::Alternate;
 use super::problem::Problem;
 use crate::io::Wake;
+use crate::stun::Family;
 use crate::time::Duration;
 
 /// What happened outside.
@@ -38,7 +40,8 @@ pub enum Received<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// There is an allocation. It is refreshed until [`Client::close`](super::Client::close).
+    /// There is an allocation. It is refreshed until [`Client::close`](super::Client::close). Said once for each relayed
+    /// transport address: one allocation may have one of each family.
     Allocated {
         /// The relayed transport address.
         relayed: SocketAddr,
@@ -47,6 +50,22 @@ pub enum Event {
         /// How long it lasts without a refresh.
         lifetime: Duration,
     },
+    /// The allocation has no relayed address of this family, the server says (RFC 8656 §7.3), and there will be none. Servers
+    /// that do not know of two families say nothing.
+    Lacking {
+        /// The family that was asked for.
+        family: Family,
+        /// 440 or 508, as a rule.
+        problem: Problem,
+    },
+    /// There is no allocation: another server is to be asked (RFC 8489 §10), by another client. The server itself said so.
+    Redirected(Alternate),
+    /// After [`Client::attach`](super::Client::attach): the allocation goes on from the new socket or connection
+    /// (RFC 8016 §3.2.3), with its permissions and channels.
+    Moved,
+    /// The connection to the server is dead: a request got no answer on it (RFC 8489 §6.2.2). Close it; then call
+    /// [`Client::detach`](super::Client::detach) or [`Client::disconnected`](super::Client::disconnected).
+    Stalled,
     /// There is no allocation and there will be none; [`Problem::pause`] says whether another client may try. Or, before
     /// [`Event::Lost`], why.
     Problem(Problem),

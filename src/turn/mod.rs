@@ -27,23 +27,29 @@
 //! ```
 
 mod allocation;
+pub mod alternate;
 mod answer;
 mod channel;
 pub mod client;
 mod credential;
 pub mod data;
 mod event;
+mod knowledge;
 mod lease;
+mod moving;
 mod permission;
 mod problem;
+mod receive;
 mod request;
 mod server;
 #[cfg(test)]
 mod tests;
 
+pub use alternate::{Alternate, Redirects};
 pub use channel::MAX_CHANNELS;
 pub use client::{Client, Traffic};
 pub use event::{Event, Input, Output, Received};
+pub use knowledge::Knowledge;
 pub use permission::MAX_PEERS;
 pub use problem::Problem;
-pub use server::{MAX_SOFTWARE, ServerTransport, TurnServer};
+pub use server::{Families, MAX_SOFTWARE, Mobility, ServerTransport, TurnServer};

@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::lease::{Leases, RETRY};
 use super::problem::Problem;
 use crate::stun::wire::attr;
-use crate::stun::{TransactionId, Writer};
+use crate::stun::{Family, TransactionId, Writer};
 use crate::time::{Duration, Instant};
 
 /// A permission lasts this long, and only CreatePermission and ChannelBind renew it (RFC 8656 §9).
@@ -140,6 +140,10 @@ impl Permissions {
     /// The server agreed to a request that left at `since`. Returns the peers that had no permission.
     pub(super) fn granted(&mut self, batch: Batch, since: Instant) -> Vec<IpAddr> {
         let peers = self.batches.remove(&batch).unwrap_or_default();
+        // A peer whose family was given up meanwhile stays refused.
+        let is_refused =
+            |known: Option<&Peer>| known.is_some_and(|known| matches!(known.state, State::Refused(_)));
+        let peers: Vec<_> = peers.into_iter().filter(|peer| !is_refused(self.peers.get(peer))).collect();
         peers.into_iter().filter(|peer| self.renewed(*peer, since)).collect()
     }
 
@@ -193,6 +197,20 @@ impl Permissions {
                 self.waiting.push_front(peer);
             }
         }
+    }
+
+    /// No peer of this family can be reached any more, or ever. Returns those that were asked for.
+    pub(super) fn refuse_family(&mut self, family: Family, problem: &Problem) -> Vec<IpAddr> {
+        let is_of_it = |peer: &IpAddr| Family::from(*peer) == family;
+        self.waiting.retain(|peer| !is_of_it(peer));
+        self.alone.retain(|peer| !is_of_it(peer));
+        let mut refused = Vec::new();
+        for (peer, known) in self.peers.iter_mut().filter(|(peer, _)| is_of_it(peer)) {
+            known.state = State::Refused(problem.clone());
+            self.leases.end(*peer);
+            refused.push(*peer);
+        }
+        refused
     }
 
     /// The next peer whose permission is over. It is forgotten, so that it can be asked for again.

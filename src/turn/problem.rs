@@ -30,6 +30,9 @@ pub enum Problem {
     /// An answer that asks for what floe cannot do.
     #[error("the server asks for {0}, which floe does not know")]
     Unsupported(&'static str),
+    /// A 300 that is not followed (RFC 8489 §10).
+    #[error("the server sends its clients to {0}")]
+    Redirected(&'static str),
     /// A limit of the client itself.
     #[error("the limit of {0} is reached")]
     Limit(&'static str),
@@ -56,6 +59,7 @@ impl Problem {
     /// - 437: the server still holds an allocation of this 5-tuple. Another local port may be tried at once, two of
     ///   them; then two minutes are due.
     /// - 486, 508: no capacity. One minute.
+    /// - 300 that leads nowhere: five minutes (RFC 8489 §10).
     /// - No answer, or a failure of the server: another transport or server may be tried at once.
     pub fn pause(&self) -> Option<Duration> {
         match self {
@@ -63,6 +67,7 @@ impl Problem {
             Self::Error { code: code::ALLOCATION_QUOTA_REACHED | code::INSUFFICIENT_CAPACITY, .. } => {
                 Some(Duration::from_secs(60))
             }
+            Self::Redirected(_) => Some(super::alternate::MEMORY),
             Self::Unreachable | Self::IntegrityViolated | Self::Error { code: 500..600, .. } => {
                 Some(Duration::ZERO)
             }

@@ -6,7 +6,7 @@ use super::permission::Batch;
 use super::problem::Problem;
 use crate::rng::Rng;
 use crate::stun::transaction::{Due, RTO, TI, Transaction, Transactions};
-use crate::stun::{Method, TransactionId};
+use crate::stun::{Family, Method, TransactionId};
 use crate::time::Instant;
 
 /// Open transactions with one server (RFC 8489 §6.2).
@@ -23,6 +23,10 @@ pub(super) enum Purpose {
     Refresh,
     /// Its end: Refresh with lifetime 0.
     Delete,
+    /// The end of one of its two addresses: Refresh with lifetime 0 and the family (RFC 8656 §8.1).
+    Release(Family),
+    /// Its move to another 5-tuple: Refresh with the ticket (RFC 8016 §3.2.1).
+    Move,
     /// Permissions for some peers, new ones or more time for them.
     Permit(Batch),
     /// A channel, a new one or more time for it.
@@ -33,7 +37,7 @@ impl Purpose {
     pub(super) fn method(self) -> Method {
         match self {
             Self::Allocate => Method::ALLOCATE,
-            Self::Refresh | Self::Delete => Method::REFRESH,
+            Self::Refresh | Self::Delete | Self::Release(_) | Self::Move => Method::REFRESH,
             Self::Permit(_) => Method::CREATE_PERMISSION,
             Self::Bind(_) => Method::CHANNEL_BIND,
         }
@@ -75,6 +79,10 @@ impl Requests {
     /// A fresh id, for indications.
     pub(super) fn id(&mut self) -> TransactionId {
         TransactionId(self.rng.transaction_id())
+    }
+
+    pub(super) fn is_on_stream(&self) -> bool {
+        self.delivery == Delivery::Stream
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use crate::io::{StreamProtocol, Transport};
+use crate::stun::Family;
 use crate::stun::uri::{Scheme, Uri};
 
 /// A TURN server and the long-term credential for it (RFC 8489 §9.2).
@@ -21,6 +22,47 @@ pub struct TurnServer {
     /// What Allocate and Refresh say of the client in SOFTWARE (RFC 8656 §5); nothing by default, since it tells
     /// attackers more than it helps (RFC 8489 §16.1.2). Above [`MAX_SOFTWARE`] bytes it is not sent.
     pub software: Option<String>,
+    /// Which relayed addresses are asked for.
+    pub families: Families,
+    /// Whether the relayed address shall survive a change of network.
+    pub mobility: Mobility,
+}
+
+/// The address families of the relayed transport addresses (RFC 8656 §7.1). One allocation has them all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Families {
+    /// IPv4, and IPv6 where the server knows of it: ADDITIONAL-ADDRESS-FAMILY, which servers of RFC 5766 ignore.
+    #[default]
+    Both,
+    /// IPv4 alone.
+    V4,
+    /// IPv6 alone: REQUESTED-ADDRESS-FAMILY. Servers of RFC 5766 answer 420.
+    V6,
+}
+
+impl Families {
+    /// One after the other.
+    pub(super) fn families(self) -> impl Iterator<Item = Family> {
+        let [v4, v6] = match self {
+            Self::Both => [true, true],
+            Self::V4 => [true, false],
+            Self::V6 => [false, true],
+        };
+        v4.then_some(Family::V4).into_iter().chain(v6.then_some(Family::V6))
+    }
+}
+
+/// Mobility with TURN (RFC 8016).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Mobility {
+    /// A ticket is asked for. A server that does not know of it ignores that; one that forbids it answers 405 and is
+    /// asked again without.
+    #[default]
+    Ask,
+    /// Without: the allocation ends with the socket or connection that it was made from.
+    Never,
 }
 
 /// The longest SOFTWARE that is sent, in bytes: every request has to fit into a datagram.
@@ -30,7 +72,29 @@ impl TurnServer {
     /// A server that is asked over UDP.
     pub fn new(addr: SocketAddr, username: impl Into<String>, password: impl Into<String>) -> Self {
         let (username, password) = (username.into(), password.into());
-        Self { addr, transport: ServerTransport::Udp, username, password, software: None }
+        Self {
+            addr,
+            transport: ServerTransport::Udp,
+            username,
+            password,
+            software: None,
+            families: Families::default(),
+            mobility: Mobility::default(),
+        }
+    }
+
+    /// Asks for relayed addresses of these families.
+    #[must_use]
+    pub fn families(mut self, families: Families) -> Self {
+        self.families = families;
+        self
+    }
+
+    /// Asks for mobility, or does not.
+    #[must_use]
+    pub fn mobility(mut self, mobility: Mobility) -> Self {
+        self.mobility = mobility;
+        self
     }
 
     /// Reaches it over another transport; the relayed addresses are UDP all the same.

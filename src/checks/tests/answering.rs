@@ -211,3 +211,21 @@ fn a_peer_that_checks_and_never_answers_is_no_reason_for_patience() {
     assert!(matches!(answer(&mut set, now, near, check, None), Outcome::Validated { .. }));
     assert!(set.pairs().all(|(_, pair)| !pair.is_one_way(now + Duration::from_secs(60))));
 }
+
+/// RFC 8445 §9, and no mixing of generations: the peer's ufrag has to be that of the session too.
+#[test]
+fn a_late_check_is_answered_if_both_its_ufrags_are_of_that_session() {
+    let mut set = set(Role::Controlled, &[1]);
+    let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
+    let list = set.checklist(0).unwrap();
+    let (ours, key) = (list.local.ufrag.clone(), list.local.key.clone());
+    for (theirs, answered) in [(REMOTE_UFRAG, true), ("next", false), ("xremo", false)] {
+        let mut buf = [0; 1280];
+        let mut writer = Writer::new(&mut buf, Class::Request, Method::BINDING, TransactionId([3; 12]));
+        writer.put_username(&format!("{ours}:{theirs}")).put_u32(attr::PRIORITY, 7);
+        writer.put_u64(Role::Controlling.attribute(), 5).integrity(&key, Integrity::Sha1).fingerprint();
+        let message = Message::parse(writer.finish().unwrap()).unwrap();
+        let reply = set.answer_late(near, at(0, 1), "192.0.2.2:5000".parse().unwrap(), message);
+        assert_eq!(reply.is_some(), answered, "{theirs}");
+    }
+}

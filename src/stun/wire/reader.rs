@@ -65,6 +65,11 @@ impl<'a> Attributes<'a> {
     pub fn address(&self, kind: u16) -> Option<SocketAddr> {
         read_address(self.find(kind)?, [0; 16])
     }
+
+    /// Each address of this type in clear, in order; `None` stands for a malformed one.
+    pub fn addresses(&self, kind: u16) -> impl Iterator<Item = Option<SocketAddr>> + use<'a> {
+        self.iter().filter(move |(found, _)| *found == kind).map(|(_, value)| read_address(value, [0; 16]))
+    }
 }
 
 /// ```text

@@ -10,6 +10,7 @@ use floe::io::{ComponentId, Socket, SocketId};
 use floe::signal::What;
 use floe::sim::{Captured, Fate, HostId, Interface, Nat, World};
 use floe::stun::{Class, Message, Method, TransactionId};
+use floe::turn::Families;
 use floe::{Config, Role, State};
 
 use crate::bench::{Bench, SERVER, addr, ms, secs};
@@ -155,7 +156,7 @@ fn transactions_of_gathering_begin_no_more_often_than_once_a_ta() {
 #[test]
 fn an_allocation_gives_a_reflexive_and_a_relayed_candidate() {
     let mut world = World::new(6);
-    let turn = world.turn_server();
+    let turn = world.turn_server().families(Families::V4);
     let home = world.nat(Nat::port_restricted());
     let host = world.agent(Interface::v4(home), config(Role::Controlling).turn_server(turn.clone()));
     world.run_for(secs(2));

@@ -6,7 +6,7 @@ use floe::agent::{Policy, Why};
 use floe::candidate::CandidateType;
 use floe::io::Transport;
 use floe::sim::{Gateway, HostId, Interface, Nat, World};
-use floe::turn::{ServerTransport, TurnServer};
+use floe::turn::{Mobility, ServerTransport, TurnServer};
 use floe::{Agent, Config, Event, Role};
 
 use super::{complete, is_syn, sent, without_udp};
@@ -91,7 +91,7 @@ fn the_connection_to_the_selected_relay_stays_and_that_to_another_one_is_closed(
 #[test]
 fn a_lost_connection_to_the_selected_relay_asks_for_a_restart_which_allocates_anew() {
     let mut world = World::new(1);
-    let turn = over_tcp(&mut world);
+    let turn = over_tcp(&mut world).mobility(Mobility::Never);
     let server = turn.addr;
     let config = |role, seed| Config::new(role, [seed; 32]);
     let a = config(Role::Controlling, 1).turn_server(turn).policy(Policy::Relay);
