@@ -109,6 +109,12 @@ impl Consent {
         Some(now.saturating_duration_since(sent))
     }
 
+    /// A check on this pair was answered, which is consent as well (RFC 7675 §5.1).
+    pub fn grant(&mut self, now: Instant) {
+        self.expires = self.expires.max(now + EXPIRY);
+        self.unanswered = 0;
+    }
+
     /// An authenticated 403 ends it at once (RFC 7675 §5.2).
     pub fn revoke(&mut self, now: Instant) {
         self.open.clear();

@@ -5,7 +5,6 @@ use super::bases::Via;
 use super::event::{Event, Reason, Why};
 use super::flow::InUse;
 use super::path::Path;
-use super::signals::GRACE;
 use super::state::State;
 use crate::checks::checklist::{Checklist, ChecklistState};
 use crate::checks::request::Outcome;
@@ -23,6 +22,7 @@ impl Agent {
             Outcome::Ignored => self.stats.datagrams_dropped += 1,
             Outcome::Unchanged => {}
             Outcome::Validated { pair, selected } => {
+                self.renew_consent(now, pair);
                 if selected {
                     self.follow_selected(now, pair);
                 }
@@ -44,6 +44,7 @@ impl Agent {
         for pair in self.checks.select_unchecked() {
             self.follow_selected(now, pair);
         }
+        self.checks.keep_spares(now);
         if self.pac_over && !self.is_over() {
             let spent = self.checks.conclude_exhausted(now);
             let is_over = |list: &Checklist| list.is_removed() || list.state == ChecklistState::Failed;
@@ -91,7 +92,7 @@ impl Agent {
         self.follow_paths(now);
         if self.state == State::Completed {
             // Once more, for what a later selection leaves.
-            self.free.set(now + GRACE);
+            self.free.completed(now);
         }
         // RFC 8445 §12.1: a selected relay gets a channel.
         if let Some(Via::Relay(relay)) = self.bases.get(base).map(|base| base.via) {
@@ -162,7 +163,8 @@ impl Agent {
         let selected = component.and_then(|component| component.selected).map(new);
         // Where no answer gave consent, or too long ago, no data goes (RFC 7675 §5.1).
         let agrees = |id: &PairId| self.checks.pair(*id).is_some_and(|pair| pair.has_consent(self.now));
-        let valid = || component?.valid().find(agrees).map(new);
+        let spare = || self.checks.spare(at).filter(agrees);
+        let valid = || spare().or_else(|| component?.valid().find(agrees)).map(new);
         let pair = selected.or(old).or_else(valid);
         pair.filter(|pair| flow.lost != Some(pair.generation))
     }
@@ -198,6 +200,9 @@ impl Agent {
             // A pair that was only valid gives way to the next one; a selected one is the session's only path.
             // The next session, if it has begun, has its own chance.
             let current = generation == self.checks.generation;
+            if current {
+                self.checks.fall_back(now, id);
+            }
             flow.lost = (!current || self.checks.is_selected(id)).then_some(generation);
             if current && flow.lost.is_some() {
                 self.events.push_back(Event::RestartNeeded(Why::ConsentExpired));

@@ -10,6 +10,7 @@
 //! | what is remembered of TURN servers | `servers` |
 //! | relays that go on from another socket or connection | `moving` |
 //! | the peer's signals | `signals` |
+//! | what is given back when the session has its pairs | `free` |
 //! | when this agent's signals leave | `trickle` |
 //! | a stream that is removed | `streams` |
 //! | an offer that says how the peer has concluded | `race` |
@@ -28,6 +29,7 @@ pub mod diagnosis;
 pub mod event;
 mod flow;
 mod follow;
+mod free;
 mod gathering;
 mod input;
 mod moving;
@@ -69,6 +71,7 @@ use crate::trace::Trace;
 use bases::Bases;
 use connections::Connections;
 use flow::Flow;
+use free::Free;
 use names::Names;
 use notes::Notes;
 use output::Intents;
@@ -131,7 +134,7 @@ pub struct Agent {
     pac: Timer,
     pac_over: bool,
     /// When unused relays are given back (RFC 8445 §8.3.1).
-    free: Timer,
+    free: Free,
     /// When an agent without consent gives up.
     give_up: Timer,
     stats: Stats,
@@ -182,7 +185,7 @@ impl Agent {
             gather_patience: Timer::STOPPED,
             pac: Timer::STOPPED,
             pac_over: false,
-            free: Timer::STOPPED,
+            free: Free::default(),
             give_up: Timer::STOPPED,
             stats: Stats::default(),
             notes: Notes::new(now),

@@ -67,9 +67,9 @@ impl Agent {
             turn::Event::PermissionRefused { peer, problem } => {
                 self.note_refused_peer(id, peer, problem.into());
                 if let Some(base) = self.relays.get(id).and_then(|relay| relay.base_of(peer)) {
-                    self.checks.refuse(base, peer);
+                    self.checks.refuse(now, base, peer);
                     if let Some(previous) = &mut self.previous {
-                        previous.refuse(base, peer);
+                        previous.refuse(now, base, peer);
                     }
                     self.follow_checks(now);
                 }
@@ -282,44 +282,5 @@ impl Agent {
             self.ask_without_allocation(Query { base: from, server: server.0, addr });
         }
         self.server_problem(server, from, problem);
-    }
-
-    /// Three seconds after completion, allocations that carry nothing are given back (RFC 8445 §8.3.1), and the session
-    /// before a restart is forgotten.
-    pub(super) fn free_unselected(&mut self, now: Instant) {
-        self.gatherer.conclude();
-        self.previous = None;
-        self.release_connections();
-        let used: Vec<_> =
-            self.flows.iter().filter_map(|flow| Some(self.pair_in_use(flow.pair?)?.base)).collect();
-        for id in self.relays.ids() {
-            let Some(relay) = self.relays.get_mut(id) else { continue };
-            if relay.bases().any(|base| used.contains(&base)) {
-                self.free_unused_families(now, id, &used);
-                continue;
-            }
-            relay.client.close(now);
-            relay.revival.stop();
-            // A restart must not offer it again.
-            self.forget_relayed(now, id);
-            self.follow_relay(now, id);
-        }
-    }
-
-    /// Of an allocation with an address of each family the one that carries nothing is given back.
-    fn free_unused_families(&mut self, now: Instant, id: RelayId, used: &[BaseId]) {
-        let Some(relay) = self.relays.get(id) else { return };
-        let unused = relay.bases().filter(|base| !used.contains(base));
-        for base in unused {
-            let Some(family) = self.bases.get(base).map(|base| Family::from(base.addr.ip())) else {
-                continue;
-            };
-            if let Some(relay) = self.relays.get_mut(id) {
-                relay.set_base(family, None);
-                relay.client.release(now, family);
-            }
-            self.forget_base(base);
-            self.follow_relay(now, id);
-        }
     }
 }

@@ -11,6 +11,7 @@
 use super::Agent;
 use super::bases::{Base, Via};
 use super::flow::InUse;
+use super::free::Free;
 use super::signals::GIVE_UP;
 use super::state::State;
 use crate::candidate::BaseId;
@@ -46,7 +47,8 @@ impl Agent {
         if self.flows.iter().any(|flow| flow.pair.is_some_and(|pair| pair.generation == ended.generation)) {
             self.previous = Some(ended);
         }
-        for timer in [&mut self.pac, &mut self.free, &mut self.gather_patience] {
+        self.free = Free::default();
+        for timer in [&mut self.pac, &mut self.gather_patience] {
             timer.stop();
         }
         if self.state == State::Disconnected {

@@ -266,7 +266,7 @@ impl Agent {
         match state {
             State::Completed => {
                 self.give_up.stop();
-                self.free.set(now + GRACE);
+                self.free.completed(now);
             }
             State::Disconnected => self.give_up.set(now + GIVE_UP),
             _ => {}
@@ -274,7 +274,5 @@ impl Agent {
     }
 }
 
-/// After Completed, and after each later selection, candidates that were not selected are kept for this long (RFC 8445 §8.3.1).
-pub(super) const GRACE: Duration = Duration::from_secs(3);
 /// An agent without consent waits this long for the peer to come back some other way.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(30);

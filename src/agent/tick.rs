@@ -29,9 +29,7 @@ impl Agent {
             self.follow_checks(now);
         }
         self.dismiss_strangers(now);
-        if self.free.take_due(now) {
-            self.free_unselected(now);
-        }
+        self.run_free(now);
         if self.give_up.take_due(now) && self.state == State::Disconnected {
             self.fail(now, Reason::ConsentExpired);
         }
@@ -52,6 +50,7 @@ impl Agent {
         if failed || settled {
             self.follow_checks(now);
         }
+        self.checks.check_spares(now);
     }
 
     fn run_gathering(&mut self, now: Instant) {
@@ -152,7 +151,7 @@ impl Agent {
 
     /// When the next thing is due.
     pub(super) fn wake(&self) -> Option<Wake> {
-        let timers = [self.pac, self.free, self.give_up, self.gather_patience];
+        let timers = [self.pac, self.give_up, self.gather_patience];
         let consent = self.flows.iter().filter_map(|flow| Some(flow.consent.as_ref()?.deadline())).min();
         let keepalive = self.flows.iter().filter_map(|flow| flow.keepalive.deadline()).min();
         let mut at = self.relays.deadline();
@@ -161,6 +160,8 @@ impl Agent {
             for deadline in [
                 self.checks.transaction_deadline(),
                 self.checks.settle_deadline(),
+                self.checks.spare_deadline(),
+                self.free.deadline(),
                 self.gatherer.deadline(),
                 self.connections.deadline(),
                 consent,

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::likelihood::Likelihood;
 use super::pair::{Order, PairId};
+use super::spare::Spare;
 use crate::credentials::{Credentials, Pwd, Ufrag};
 use crate::stun::Key;
 use crate::time::{Instant, Timer};
@@ -67,6 +68,10 @@ pub struct Component {
     pub selected: Option<PairId>,
     /// A pair was selected once: without renomination no other one will be nominated (RFC 8445 §8.1.1).
     pub(super) decided: bool,
+    /// The next one, with renomination.
+    pub(super) spare: Option<Spare>,
+    /// The selected pair lost consent, which both ends notice: the controlling one nominates another.
+    pub(super) forsaken: bool,
     /// The highest value of a nomination so far, ours or the peer's.
     pub(super) nomination: u32,
     /// When nomination is due to be decided again.

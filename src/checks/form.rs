@@ -188,6 +188,7 @@ impl ChecklistSet {
             nominated: Nominated::No,
             nomination: 0,
             authenticated: false,
+            heard: None,
             quality: Quality::default(),
             failure: None,
             asked: None,
@@ -272,7 +273,7 @@ impl ChecklistSet {
 
     /// A component without a selected pair may be checked again; so are pairs whose check the nomination has ended (RFC
     /// 8445 §8.1.2) before it had an outcome.
-    fn resume(&mut self, at: ComponentId) {
+    pub(super) fn resume(&mut self, at: ComponentId) {
         let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.component == at).map(|(id, _)| id).collect();
         for id in pairs {
             self.unindex(id);

@@ -11,7 +11,6 @@ use super::role::Role;
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
 use crate::candidate::priority::pair_priority;
-use crate::io::ComponentId;
 use crate::time::Instant;
 
 impl ChecklistSet {
@@ -48,10 +47,7 @@ impl ChecklistSet {
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
         let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
         let (state, standing, component) = (pair.state, Standing::of(pair), pair.component);
-        let checkable = state == PairState::Waiting
-            && !pair.blocked
-            && !pair.queued
-            && !self.is_late(component, pair.priority);
+        let checkable = state == PairState::Waiting && !pair.blocked && !pair.queued && !self.is_late(pair);
         let valid = pair.valid.is_some();
         self.groups.enter(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
@@ -73,11 +69,13 @@ impl ChecklistSet {
     }
 
     /// Whether a pair comes after the decision: a component with a selected pair is not checked any more (RFC 8445
-    /// §8.1.2), but for better pairs if the decision may change.
-    fn is_late(&self, at: ComponentId, priority: u64) -> bool {
+    /// §8.1.2), but for better pairs if the decision may change, and for a spare one.
+    fn is_late(&self, pair: &Pair) -> bool {
+        let at = pair.component;
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
-        let selected = component.and_then(|component| self.pair(component.selected?));
-        selected.is_some_and(|selected| !self.renominates(at.stream) || priority <= selected.priority)
+        let Some(id) = component.and_then(|component| component.selected) else { return false };
+        let is_better = |selected: &Pair| self.renominates(at.stream) && pair.priority > selected.priority;
+        self.pair(id).is_some_and(|selected| !is_better(selected) && !self.is_wanted(pair, id))
     }
 
     /// RFC 8445 §6.1.2.3, by the present role.
@@ -128,8 +126,9 @@ impl ChecklistSet {
     }
 
     /// The relay does not send to this address, or not any more: its pairs fail, those that work among them.
-    pub fn refuse(&mut self, base: BaseId, peer: IpAddr) {
+    pub fn refuse(&mut self, now: Instant, base: BaseId, peer: IpAddr) {
         for id in self.pairs_to(base, peer, |_| true) {
+            self.fall_back(now, id);
             self.cancel_check(id);
             self.give_up(id, Failure::NotPermitted);
         }

@@ -14,6 +14,7 @@
 //! | §8.1.1 when to nominate | [`nominate`] |
 //! | §8.1.2 what a nomination changes | [`select`] |
 //! | RFC 6544 connections of TCP pairs | [`connect`] |
+//! | with renomination: one more pair for the day when the selected one is lost | [`spare`] |
 
 pub mod better;
 pub mod checklist;
@@ -34,6 +35,7 @@ pub mod role;
 pub mod schedule;
 pub mod select;
 pub mod set;
+pub mod spare;
 
 #[cfg(test)]
 mod tests;

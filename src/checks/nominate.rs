@@ -14,6 +14,11 @@ use crate::time::{Duration, Instant};
 pub enum Nomination {
     /// As [`Best`](Self::Best), and where the peer knows the ICE option `renomination` too, a better pair that becomes
     /// valid later is nominated with a higher value; both ends follow the highest. With other peers as `Best`.
+    ///
+    /// With such a peer each component keeps a [spare pair](super::spare) too: a valid one that leaves from another base or
+    /// leads to another address, checked every 25 s, whose relay is not given back. Checks go on after the nomination until
+    /// there is one. When the selected pair is lost, because consent expired or its socket went, the spare one is nominated
+    /// at once; the controlled agent sends on its own spare one until then.
     Renominate {
         /// As in [`Best`](Self::Best).
         settle: Duration,
@@ -117,11 +122,17 @@ impl ChecklistSet {
         let (Some(first_valid), Some(id), true) = (first_valid, best, idle) else { return };
         let Some(pair) = self.pair(id).filter(|_| self.roles.role == Role::Controlling) else { return };
         if let Some(selected) = selected {
-            // With renomination a better pair that comes later is nominated with a higher value.
-            if renominates && self.pair(selected).is_none_or(|selected| is_better(pair, selected)) {
+            // With renomination a better pair that comes later is nominated with a higher value. Of one that was valid long
+            // ago nobody knows whether it still is.
+            let better = self.pair(selected).is_none_or(|selected| is_better(pair, selected));
+            if renominates && better && pair.has_consent(now) {
                 self.nominate_pair(id);
             }
             return;
+        }
+        if let Some(next) = self.next_in_line(now, ComponentId { stream, component: number }, None) {
+            // The selected pair is lost, and this one is known to work.
+            return self.nominate_pair(next);
         }
         let view = View {
             best: self.reach(pair),
@@ -155,6 +166,10 @@ impl ChecklistSet {
             component.nomination += 1;
         }
         let value = component.nomination;
+        let plain = self.pair(id).and_then(|pair| pair.transaction).filter(|open| !self.nominates(*open));
+        if plain.is_some() {
+            self.cancel_check(id);
+        }
         if let Some(pair) = self.pair_mut(id) {
             pair.nominating = true;
             pair.nomination = value;
@@ -178,11 +193,15 @@ impl ChecklistSet {
     }
 
     /// Whether a component has lost its selected pair with a base, and this agent will not nominate another one: because
-    /// it may not (RFC 8445 §8.1.1), is controlled, or has none left. Only a restart brings both ends to one pair again.
+    /// it may not (RFC 8445 §8.1.1), is controlled, or has none left. Only a restart brings both ends to one pair again. One
+    /// whose pair lost consent goes on as long as another pair is alive: the peer lost it too.
     pub fn is_bereft(&self, now: Instant, at: ComponentId) -> bool {
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
         let may = self.roles.role == Role::Controlling && self.renominates(at.stream);
         component.filter(|it| it.decided && it.selected.is_none()).is_some_and(|component| {
+            if component.forsaken {
+                return self.next_in_line(now, at, None).is_none();
+            }
             let agrees = |id: &PairId| self.pair(*id).is_some_and(|pair| pair.has_consent(now));
             let next = component.valid().filter(agrees).chain(component.open()).next();
             !may || next.or(component.nominating).is_none()

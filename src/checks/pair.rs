@@ -141,6 +141,8 @@ pub struct Pair {
     pub nomination: u32,
     /// A check of the peer on this pair was authenticated: data from there is accepted (RFC 8445 §12.2).
     pub authenticated: bool,
+    /// When the peer's last check of it arrived.
+    pub heard: Option<Instant>,
     /// Measurements.
     pub quality: Quality,
     /// Why it failed last; it may have been checked anew since.

@@ -251,6 +251,7 @@ impl ChecklistSet {
         let new_remote = (self.remotes.len() > known).then_some(RemoteId(known as u16));
         let pair = self.pair_mut(id)?;
         pair.authenticated = true;
+        let before = pair.heard.replace(now);
         pair.blocked = false;
         if pair.link != Link::Datagrams {
             // It has come over it.
@@ -288,7 +289,9 @@ impl ChecklistSet {
             let best = best.filter(|pair| pair.link != Link::Closed).map(|pair| pair.priority);
             let worth = match best {
                 None => true,
-                Some(best) if self.renominates(component.stream) => wish.is_some() || priority > best,
+                Some(best) if self.renominates(component.stream) => {
+                    wish.is_some() || priority > best || self.is_of_use(now, id, before)
+                }
                 Some(best) => wish.is_some() && priority > best,
             };
             let is_checked =

@@ -2,7 +2,7 @@
 
 use super::better::is_better;
 use super::checklist::ChecklistState;
-use super::pair::{Nominated, PairId, PairState};
+use super::pair::{Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::io::ComponentId;
@@ -42,6 +42,8 @@ impl ChecklistSet {
         let Some(checklist) = self.checklist_mut(at.stream) else { return false };
         if let Some(component) = checklist.component_mut(at.component) {
             component.selected = Some(id);
+            component.spare = component.spare.filter(|spare| spare.pair != id);
+            component.forsaken = false;
             component.decided = true;
             component.nomination = component.nomination.max(value);
             component.nominating = None;
@@ -95,22 +97,26 @@ impl ChecklistSet {
         yields
     }
 
-    /// RFC 8445 §8.1.2: no further check of this component, but with renomination those of better pairs. Pairs that were
-    /// never heard of go; of the others the peer may still send data or checks, so they stay to be recognised.
-    fn retire_others(&mut self, selected: PairId, at: ComponentId) {
+    /// RFC 8445 §8.1.2: no further check of this component, but with renomination those of better pairs, and until there is
+    /// a spare pair those of pairs that may become it, which stay for the day when it fails. Pairs that were never heard of
+    /// go; of the others the peer may still send data or checks, so they stay to be recognised.
+    pub(super) fn retire_others(&mut self, selected: PairId, at: ComponentId) {
         let Some(best) = self.pair(selected).map(|pair| pair.priority) else { return };
         let renominates = self.renominates(at.stream);
         let others = self.pairs().filter(|(id, pair)| *id != selected && pair.component == at);
-        let retired: Vec<_> =
-            others.filter(|(_, pair)| !renominates || pair.priority < best).map(|(id, _)| id).collect();
+        let has_spare = self.best_spare(at, selected).is_some();
+        let goes_on = |pair: &Pair| {
+            renominates && (pair.priority >= best || (!has_spare && self.is_wanted(pair, selected)))
+        };
+        let retired: Vec<_> = others.filter(|(_, pair)| !goes_on(pair)).map(|(id, _)| id).collect();
         for id in retired {
             let Some(pair) = self.pair(id) else { continue };
-            let (state, authenticated) = (pair.state, pair.authenticated);
+            let (state, stays) = (pair.state, pair.authenticated || self.may_be_spare(pair, selected));
             self.untrigger(id);
             match state {
                 PairState::Succeeded | PairState::Failed => {}
                 PairState::InProgress => self.cancel_check(id),
-                _ if authenticated => self.set_state(id, PairState::Failed),
+                _ if stays => self.set_state(id, PairState::Failed),
                 _ => self.remove_pair(id),
             }
         }

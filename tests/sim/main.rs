@@ -25,6 +25,7 @@ mod restart;
 mod roles;
 mod scenarios;
 mod schedule;
+mod spare;
 mod tcp;
 mod trickle;
 

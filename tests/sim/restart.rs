@@ -188,7 +188,14 @@ fn consent_goes_on_on_the_old_pair_while_the_peer_is_slow_to_answer() {
 #[test]
 fn a_restart_brings_a_lost_session_back() {
     let mut world = World::new(8);
-    let [a, b] = connected(&mut world, ROLES[0], cones());
+    let stun = world.stun_server();
+    // Without a relay that would be left.
+    let [a, b] = [0, 1].map(|at: usize| {
+        let config = Config::new(ROLES[0][at], seed(at as u8 + 1)).stun_server(stun);
+        world.agent(cones()[at].clone(), config)
+    });
+    world.signal(a, b);
+    world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
     world.set_path(a, b, floe::sim::Link::down());
     world.set_path(b, a, floe::sim::Link::down());
     world.run_until(secs(40), |w| w.state(a) == State::Disconnected && w.state(b) == State::Disconnected);

@@ -94,7 +94,7 @@ fn relays_that_were_not_selected_are_given_back_after_3_s() {
     world.capture();
     let [a, b] = [0, 1].map(|at: usize| {
         let config = Config::new(ROLES[0][at], [at as u8 + 1; 32]).turn_server(turn.clone());
-        world.agent(Nat::none(), config)
+        world.agent(Nat::none(), config.nomination(Nomination::Best { settle: ms(500) }))
     });
     world.signal(a, b);
     world.run_until(secs(5), |w| w.completed(a) && w.completed(b));

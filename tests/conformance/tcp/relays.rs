@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use floe::agent::{Policy, Why};
+use floe::agent::{Nomination, Policy, Why};
 use floe::candidate::CandidateType;
 use floe::io::Transport;
 use floe::sim::{Gateway, HostId, Interface, Nat, World};
@@ -75,6 +75,8 @@ fn the_connection_to_the_selected_relay_stays_and_that_to_another_one_is_closed(
         let turn = over_tcp(&mut world);
         let server = turn.addr;
         let a = Config::new(Role::Controlling, [1; 32]).turn_server(turn).policy(policy);
+        // To the letter of the RFC: with renomination a spare pair keeps it.
+        let a = a.nomination(Nomination::Best { settle: ms(500) });
         let a = world.agent(Nat::none(), a);
         let b = world.agent(Nat::none(), Config::new(Role::Controlled, [2; 32]));
         world.signal(a, b);
