@@ -59,10 +59,11 @@ pub enum Loss {
 }
 
 impl Consent {
-    /// Consent begins with the answer to a check of ours at `answered`, not with a check of the peer.
+    /// Consent begins with the answer to a check of ours at `answered`, not with a check of the peer. The first request is
+    /// due an interval after that answer: of a pair that was valid long before it is used, at once.
     pub fn new(now: Instant, answered: Instant, rng: &mut Rng) -> Self {
         Self {
-            next: now + interval(rng),
+            next: now.max(answered + interval(rng)),
             expires: answered + EXPIRY,
             open: VecDeque::new(),
             unanswered: 0,
@@ -196,5 +197,15 @@ mod tests {
         let second = consent.deadline();
         assert!(matches!(consent.poll_due(second, &mut rng), Some(Due::Request(_))));
         assert_eq!(consent.renew(second, id), Some(second - first));
+    }
+
+    #[test]
+    fn a_pair_that_was_valid_long_ago_is_asked_for_consent_at_once() {
+        let (mut rng, start) = (Rng::new([1; 32]), crate::time::test_epoch());
+        let used = start + Duration::from_secs(27);
+        let mut consent = Consent::new(used, start, &mut rng);
+        assert!(matches!(consent.poll_due(used, &mut rng), Some(Due::Request(_))));
+        let fresh = Consent::new(start, start, &mut rng);
+        assert!(fresh.deadline() >= start + Duration::from_secs(4));
     }
 }
