@@ -52,7 +52,7 @@ pub use connection::Connection;
 pub use counters::Stats;
 pub use endpoint::{Builder, ConnectError, Endpoint};
 pub use filter::{InterfaceFilter, Rule};
-pub use resolve::resolve;
+pub use resolve::{Resolver, resolve};
 pub use server::Server;
 pub use session::Session;
 pub use signaling::Signaling;
