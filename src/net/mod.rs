@@ -37,6 +37,7 @@ mod mtu;
 mod opener;
 mod pacer;
 mod ports;
+pub mod probe;
 mod readiness;
 pub mod resolve;
 mod route;
