@@ -140,7 +140,7 @@ impl Resolver {
                 resolution.add(found, port);
             }
         }
-        resolution.checked(uri)
+        resolution.checked()
     }
 
     /// The SRV records of a URI without a port (RFC 8489 §8.1). A name of one label is not for the public DNS.
@@ -232,7 +232,7 @@ impl Resolution {
         }
     }
 
-    fn checked(self, uri: &Uri) -> io::Result<Self> {
+    fn checked(self) -> io::Result<Self> {
         if !self.addrs.is_empty() {
             return Ok(self);
         }
@@ -242,7 +242,7 @@ impl Resolution {
             Some(format!("{} of {}: {problem}", lookup.record, lookup.name))
         });
         let why = why.unwrap_or_else(|| "its name has no such service".to_owned());
-        Err(io::Error::new(io::ErrorKind::NotFound, format!("{uri} has no address: {why}")))
+        Err(io::Error::new(io::ErrorKind::NotFound, format!("no address: {why}")))
     }
 }
 

@@ -57,7 +57,12 @@ impl Link {
     ) -> Result<Self, Failure> {
         let socket =
             UdpSocket::bind(from).await.map_err(|error| Failure::Bind { local: from.ip(), error })?;
-        let connected = async { socket.connect(server).await.and_then(|()| socket.local_addr()) };
+        let connected = async {
+            socket.connect(server).await?;
+            // Without it the first datagram would be dropped: nobody knows yet that there is room for it.
+            socket.writable().await?;
+            socket.local_addr()
+        };
         let local = connected.await.map_err(|error| Failure::Connect { server, error })?;
         teller.tell(Step::Connected { local, server, transport: Transport::Udp });
         Ok(Self { local, server, carrier: Carrier::Udp(socket) })
