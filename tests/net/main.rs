@@ -4,6 +4,7 @@
 mod connection;
 #[cfg(feature = "dns")]
 mod dns;
+mod eyeballs;
 mod names;
 mod probe;
 mod relay;

@@ -108,7 +108,9 @@ impl How {
         if self.json {
             lines::print(&steps::json(report));
         } else {
-            steps::text(report).iter().for_each(|line| lines::print(line));
+            for line in steps::text(report) {
+                lines::print(&line);
+            }
         }
     }
 

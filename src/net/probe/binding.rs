@@ -1,5 +1,6 @@
 //! One Binding request and its answer (RFC 8489 §2, §6).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::net::clock;
@@ -33,7 +34,7 @@ pub(super) async fn ask<T: Telling>(
 }
 
 /// Sends it, again where it may get lost, until there is an answer.
-async fn exchange(link: &mut Link) -> Result<Step, Failure> {
+pub(super) async fn exchange(link: &mut Link) -> Result<Step, Failure> {
     let start = clock::now();
     let id = TransactionId(Rng::new(seed()).transaction_id());
     let mut room = [0; 64];
@@ -87,7 +88,7 @@ fn read(answer: &Plain<'_>, took: Duration) -> Result<Step, Failure> {
         mapped: mapped.ok_or_else(|| wrong(Problem::Incomplete("a mapped address")))?,
         origin: attributes.address(attr::RESPONSE_ORIGIN),
         other: attributes.address(attr::OTHER_ADDRESS),
-        software: attributes.software().map(|software| software.into_owned()),
+        software: attributes.software().map(Cow::into_owned),
         took,
     })
 }

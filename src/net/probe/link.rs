@@ -42,12 +42,19 @@ impl Link {
         tls: &Tls,
         teller: &mut Teller<T>,
     ) -> Result<Self, Failure> {
-        let any = if server.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let from = SocketAddr::new(local.unwrap_or(any), 0);
+        let from = SocketAddr::new(local.unwrap_or_else(|| any(server)), 0);
         match protocol {
             None => Self::datagrams(from, server, teller).await,
             Some(protocol) => Self::stream(from, server, protocol, tls, teller).await,
         }
+    }
+
+    /// Over UDP, from any address.
+    pub(super) async fn datagrams_to<T: Telling>(
+        server: SocketAddr,
+        teller: &mut Teller<T>,
+    ) -> Result<Self, Failure> {
+        Self::datagrams(SocketAddr::new(any(server), 0), server, teller).await
     }
 
     async fn datagrams<T: Telling>(
@@ -157,6 +164,11 @@ impl Link {
             Carrier::Stream(..) => Failure::Gone { server: self.server, error },
         }
     }
+}
+
+/// The wildcard of the family of this address.
+pub(in crate::net) fn any(addr: SocketAddr) -> IpAddr {
+    if addr.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
 }
 
 fn of_reason(why: CloseReason) -> io::Error {

@@ -41,6 +41,7 @@ use super::tls::{Tls, Trust};
 
 pub use failure::Failure;
 use link::Link;
+pub(super) use link::any;
 use step::Teller;
 pub use step::{Report, Rtt, Step, Telling, Via, Whose};
 
@@ -234,6 +235,16 @@ impl Probe {
             }
         }
         Err(Failure::Family)
+    }
+}
+
+/// Whether whoever is at this address answers a Binding request over UDP, with whatever.
+pub(super) async fn answers(addr: SocketAddr) -> io::Result<()> {
+    let mut teller = Teller::new(|_| ());
+    let mut link = Link::datagrams_to(addr, &mut teller).await.map_err(io::Error::other)?;
+    match binding::exchange(&mut link).await {
+        Ok(_) | Err(Failure::Answer { .. }) => Ok(()),
+        Err(failure) => Err(io::Error::other(failure)),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::io::StreamProtocol;
 use crate::net::tls::Tls;
 use crate::stun::wire::{Class, Method};
 use crate::turn::data::Framing;
-use crate::turn::{Event, TurnServer};
+use crate::turn::{Client, Event, TurnServer};
 
 use super::failure::Failure;
 use super::link::Link;
@@ -84,7 +84,7 @@ impl Test<'_> {
         self.exchange(pair, Via::Channel, own, peer, teller).await?;
 
         pair.own.answers.clear();
-        pair.own.with(|client, now| client.refresh(now))?;
+        pair.own.with(Client::refresh)?;
         let refreshed = |pair: &mut Pair| {
             let mut answers = pair.own.answers.drain(..);
             answers.find(|answer| answer.method == Method::REFRESH && answer.class == Class::Success)
@@ -218,7 +218,7 @@ impl Pair {
         for side in std::iter::once(&mut self.own).chain(&mut self.peer) {
             side.answers.clear();
             let work = async {
-                side.with(crate::turn::Client::close)?;
+                side.with(Client::close)?;
                 while !side.client().is_finished() {
                     side.happen().await?;
                 }

@@ -1,5 +1,6 @@
 //! One allocation: a TURN client on a link, driven, and what passes between them looked at.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -156,7 +157,7 @@ impl Side {
             class: message.class(),
             code: attributes.error_code().map(|error| error.code),
             realm: attributes.realm(),
-            software: attributes.software().map(|software| software.into_owned()),
+            software: attributes.software().map(Cow::into_owned),
             lifetime: attributes.lifetime(),
             took: now.saturating_duration_since(since),
         });
