@@ -210,3 +210,25 @@ fn floe_turn_and_floe_stun_test_coturn_over_udp_tcp_and_tls() {
     assert_eq!(unbelieved.status.code(), Some(1));
     assert_eq!(lines(&unbelieved).last().unwrap()["where"], "tls");
 }
+
+#[test]
+fn floe_gather_takes_servers_as_browsers_have_them() {
+    let (_server, port) = server();
+    let scratch = Scratch(std::env::temp_dir().join(format!("floe-servers-{}", std::process::id())));
+    std::fs::create_dir_all(&scratch.0).unwrap();
+    let file = scratch.0.join("servers.json");
+    let gather = |json: String| {
+        std::fs::write(&file, json).unwrap();
+        floe(&["gather", "--bind", "127.0.0.1", "--ice-servers", file.to_str().unwrap()])
+    };
+    let urls = format!(r#""urls": ["stun:127.0.0.1:{port}", "turn:127.0.0.1:{port}?transport=udp"]"#);
+    let output = gather(format!(r#"[{{{urls}, "username": "ann", "credential": "secret"}}]"#));
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("  relay  127.0.0.1:"), "{text}");
+
+    let output = gather(format!(r#"[{{{urls}, "username": "ann"}}]"#));
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("credential"), "{told}");
+}
