@@ -35,7 +35,8 @@ pub async fn answering(uri: &Uri, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
         |v4| addrs.iter().copied().filter(|addr| addr.is_ipv4() == v4).take(MAX_ATTEMPTS).collect();
     let (v4, v6): (Vec<_>, Vec<_>) = (of_family(true), of_family(false));
     let transport = uri.transport_or_default();
-    let (v4, v6) = tokio::join!(first_to_answer(transport, v4), first_to_answer(transport, v6));
+    let ask = move |addr| attempt(transport, addr);
+    let (v4, v6) = tokio::join!(first_to_answer(v4, ask), first_to_answer(v6, ask));
     // The family that comes first stays first.
     let mut found: Vec<_> = [v4, v6].into_iter().flatten().collect();
     found.sort_by_key(|one| addrs.iter().position(|addr| addr.is_ipv4() == one.is_ipv4()));
@@ -43,7 +44,10 @@ pub async fn answering(uri: &Uri, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
 }
 
 /// Attempts that are still running end with the set.
-async fn first_to_answer(transport: Transport, addrs: Vec<SocketAddr>) -> Option<SocketAddr> {
+async fn first_to_answer<F>(addrs: Vec<SocketAddr>, ask: impl Fn(SocketAddr) -> F) -> Option<SocketAddr>
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
     let first = *addrs.first()?;
     if addrs.len() == 1 {
         return Some(first);
@@ -53,7 +57,8 @@ async fn first_to_answer(transport: Transport, addrs: Vec<SocketAddr>) -> Option
         let mut attempts = JoinSet::new();
         loop {
             if let Some(addr) = waiting.next() {
-                attempts.spawn(async move { attempt(transport, addr).await.map(|()| addr) });
+                let asked = ask(addr);
+                attempts.spawn(async move { asked.await.map(|()| addr) });
             } else if attempts.is_empty() {
                 return None;
             }
@@ -74,5 +79,64 @@ async fn attempt(transport: Transport, addr: SocketAddr) -> io::Result<()> {
     match transport {
         Transport::Udp => probe::answers(addr).await,
         Transport::Tcp => stream::connect(SocketAddr::new(probe::any(addr), 0), addr).await.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    fn addrs(count: u16) -> Vec<SocketAddr> {
+        (1..=count).map(|port| (Ipv4Addr::LOCALHOST, port).into()).collect()
+    }
+
+    /// Races addresses that answer after so many milliseconds, or refuse at once (0). Which one won, and when each was
+    /// asked, in milliseconds.
+    async fn race(answers: &'static [u64]) -> (Option<u16>, Vec<u128>) {
+        let (start, asked) = (Instant::now(), Arc::new(Mutex::new(Vec::new())));
+        let log = asked.clone();
+        let ask = move |addr: SocketAddr| {
+            log.lock().unwrap().push(start.elapsed().as_millis());
+            let after = answers[usize::from(addr.port()) - 1];
+            async move {
+                match after {
+                    0 => Err(io::ErrorKind::ConnectionRefused.into()),
+                    after => {
+                        sleep(Duration::from_millis(after)).await;
+                        Ok(())
+                    }
+                }
+            }
+        };
+        let won = first_to_answer(addrs(answers.len() as u16), ask).await;
+        let asked = asked.lock().unwrap().clone();
+        (won.map(|addr| addr.port()), asked)
+    }
+
+    /// RFC 8305 §5: 250 ms apart, sooner after a failure, none after an answer.
+    #[tokio::test(start_paused = true)]
+    async fn attempts_are_250_ms_apart_and_follow_a_failure_at_once() {
+        assert_eq!(race(&[240, 1]).await, (Some(1), vec![0]));
+        assert_eq!(race(&[400, 100, 1]).await, (Some(2), vec![0, 250]));
+        assert_eq!(race(&[400, 300, 1]).await, (Some(1), vec![0, 250]), "a slow one may still win");
+        assert_eq!(race(&[0, 0, 10]).await, (Some(3), vec![0, 0, 0]));
+        assert_eq!(
+            race(&[0, 0]).await,
+            (Some(1), vec![0, 0]),
+            "the first one, which the agent will complain of"
+        );
+        assert_eq!(race(&[9000]).await, (Some(1), vec![]), "nothing to choose from");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_an_answer_it_is_over_after_a_time() {
+        let start = Instant::now();
+        assert_eq!(race(&[9000, 9000, 9000]).await, (Some(1), vec![0, 250, 500]));
+        assert_eq!(start.elapsed().as_millis(), PATIENCE.as_millis());
     }
 }

@@ -135,6 +135,9 @@ async fn a_failure_says_where_the_fault_lies() {
     let hasty = Probe::new().patience(Duration::from_millis(50));
     let (_, ended) = stun(hasty, format!("stun:{}", mute.local_addr().unwrap())).await;
     assert!(matches!(ended, Err(Failure::Silent { .. })), "{ended:?}");
+    // The request left at once, and not only with the first retransmission.
+    mute.set_nonblocking(true).unwrap();
+    assert!(mute.recv(&mut [0; 100]).is_ok());
 
     let (_, ended) = stun(Probe::new(), "stun:no-such-name.invalid:3478".to_owned()).await;
     assert_eq!(ended.unwrap_err().place(), "name");
