@@ -1,6 +1,17 @@
 //! TLS to TURN servers (RFC 8656 §3.1, RFC 8489 §6.2.3): whom to trust, and the handshake.
 
+use std::io;
+
 use crate::io::CloseReason;
+
+/// What a handshake that failed means for a connection.
+pub(super) fn reason(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::Reset,
+        io::ErrorKind::Unsupported => CloseReason::Unsupported,
+        _ => CloseReason::Tls,
+    }
+}
 
 /// Whose certificates of TURN servers are believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,15 +33,18 @@ pub(super) use with_rustls::Tls;
 pub(super) struct Tls;
 
 #[cfg(not(feature = "tls"))]
+fn without() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`")
+}
+
+#[cfg(not(feature = "tls"))]
 impl Tls {
     /// # Errors
     /// `Unsupported` if roots are given that nobody will look at.
-    pub(super) fn new(trust: &Trust) -> std::io::Result<Self> {
+    pub(super) fn new(trust: &Trust) -> io::Result<Self> {
         match trust {
             Trust::System => Ok(Self),
-            Trust::Pem(_) => {
-                Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "built without the feature `tls`"))
-            }
+            Trust::Pem(_) => Err(without()),
         }
     }
 
@@ -39,9 +53,14 @@ impl Tls {
         &self,
         _server_name: &str,
         io: tokio::net::TcpStream,
-    ) -> Result<tokio::net::TcpStream, CloseReason> {
+    ) -> io::Result<tokio::net::TcpStream> {
         drop(io);
-        Err(CloseReason::Unsupported)
+        Err(without())
+    }
+
+    /// The version of the protocol, as text.
+    pub(super) fn version(_io: &tokio::net::TcpStream) -> String {
+        String::new()
     }
 }
 
@@ -57,7 +76,7 @@ mod with_rustls {
     use tokio_rustls::TlsConnector;
     use tokio_rustls::client::TlsStream;
 
-    use super::{CloseReason, Trust};
+    use super::Trust;
 
     /// The configuration of all connections; made when the first one needs it, since reading the system's roots takes a
     /// while.
@@ -95,16 +114,21 @@ mod with_rustls {
             &self,
             server_name: &str,
             io: TcpStream,
-        ) -> Result<TlsStream<TcpStream>, CloseReason> {
-            let name = ServerName::try_from(server_name.to_owned()).map_err(|_| CloseReason::Tls)?;
-            let config = self.config().ok_or(CloseReason::Unsupported)?;
-            TlsConnector::from(config).connect(name, io).await.map_err(|error| {
-                tracing::debug!(%error, server_name, "TLS failed");
-                match error.kind() {
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::Reset,
-                    _ => CloseReason::Tls,
-                }
-            })
+        ) -> io::Result<TlsStream<TcpStream>> {
+            let name = ServerName::try_from(server_name.to_owned())
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            let config = self.config().ok_or(io::ErrorKind::Unsupported)?;
+            let secured = TlsConnector::from(config).connect(name, io).await;
+            secured.inspect_err(|error| tracing::debug!(%error, server_name, "TLS failed"))
+        }
+
+        /// The version of the protocol, as text.
+        pub(in crate::net) fn version(io: &TlsStream<TcpStream>) -> String {
+            match io.get_ref().1.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
+                other => format!("{other:?}"),
+            }
         }
     }
 

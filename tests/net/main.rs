@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod connection;
+#[cfg(feature = "dns")]
+mod dns;
+mod eyeballs;
 mod names;
+mod probe;
 mod relay;
 mod server;
 mod server_streams;
