@@ -16,3 +16,4 @@ mod peer;
 mod probe;
 mod process;
 mod server;
+mod streams;

@@ -148,3 +148,27 @@ fn one_of_two_addresses_is_given_back_and_never_named_again() {
         }
     }
 }
+
+/// RFC 8656 §7.4: who has no IPv4 address refuses the whole wish. The other family is asked for alone, and 440 to that is
+/// final.
+#[test]
+fn a_server_without_ipv4_is_asked_for_ipv6_alone() {
+    let (mut bench, request) = Bench::asked_for(Families::Both);
+    bench.refuse(&request, 440);
+    assert_eq!(bench.take_events(), []);
+    let second = bench.slot();
+    assert_eq!(wish(&second), (Some(Family::V6), None));
+    bench.allocate_with(&second, &[RELAYED_6], None);
+    let events = bench.take_events();
+    assert!(
+        matches!(&events[..], [Event::Allocated { relayed, .. }] if *relayed == addr(RELAYED_6)),
+        "{events:?}"
+    );
+
+    let (mut bench, request) = Bench::asked_for(Families::Both);
+    bench.refuse(&request, 440);
+    let second = bench.slot();
+    bench.refuse(&second, 440);
+    assert!(matches!(&bench.take_events()[..], [Event::Problem(problem)] if problem.has_code(440)));
+    assert!(!bench.client.wants_slot());
+}
