@@ -88,6 +88,8 @@ pub struct Quality {
 pub enum Failure {
     /// No answer to any request (RFC 8445 §7.2.5.2.3).
     Unanswered,
+    /// Answers came, and none that the peer can have signed (RFC 8489 §9.1.4).
+    IntegrityViolated,
     /// An error response with this code; 0 if it does not say (RFC 8445 §7.2.5.2.4).
     Refused(u16),
     /// The answer came to another base or from this other address (RFC 8445 §7.2.5.2.1).

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::pair::{Failure, LocalId, Nominated, PairId, PairState};
+use super::pair::{Failure, LocalId, Nominated, PairId, PairState, Quality};
 use super::respond::KNOWN;
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
@@ -294,11 +294,21 @@ impl ChecklistSet {
                     return Some(Timeout::Retransmit(id));
                 }
                 Due::TimedOut(id, check) => {
-                    if let Outcome::Failed(pair) = self.fail(id, &check, Failure::Unanswered) {
+                    let why = self.why_unanswered(check.pair);
+                    if let Outcome::Failed(pair) = self.fail(id, &check, why) {
                         return Some(Timeout::Failed(pair));
                     }
                 }
             }
+        }
+    }
+
+    /// Whether nothing came back, or only what the peer cannot have signed.
+    fn why_unanswered(&self, id: PairId) -> Failure {
+        let forged = |quality: &Quality| quality.answers_unverified > 0 && quality.responses_received == 0;
+        match self.pair(id) {
+            Some(pair) if forged(&pair.quality) => Failure::IntegrityViolated,
+            _ => Failure::Unanswered,
         }
     }
 
@@ -319,7 +329,7 @@ impl ChecklistSet {
             pair.failure = Some(why);
             pair.valid = None;
             pair.nominated = Nominated::No;
-            if why == Failure::Unanswered {
+            if matches!(why, Failure::Unanswered | Failure::IntegrityViolated) {
                 pair.hang_up();
             }
         }

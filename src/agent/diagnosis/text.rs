@@ -134,6 +134,7 @@ impl Display for Pair {
             Standing::Failed(Failure::Unanswered) => {
                 write!(f, "no answer to {}", count(quality.requests_sent, "request"))?;
             }
+            Standing::Failed(Failure::IntegrityViolated) => f.write_str("no answer is authentic")?,
             Standing::Failed(Failure::Refused(code)) => write!(f, "refused with {code}")?,
             Standing::Failed(Failure::Asymmetric(from)) => write!(f, "answered from {from} instead")?,
             Standing::Failed(Failure::Incomplete) => f.write_str("answered without a mapped address")?,

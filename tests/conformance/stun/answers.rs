@@ -1,6 +1,8 @@
 //! How an agent takes answers to its checks (RFC 8489 §9.1.4).
 
 use floe::Role;
+use floe::agent::diagnosis::Standing;
+use floe::checks::Failure;
 use floe::stun::auth::Integrity;
 use floe::stun::wire::attr;
 use floe::stun::{Class, Key, Method};
@@ -70,4 +72,25 @@ fn an_answer_with_an_unknown_required_attribute_validates_nothing() {
     assert!(!bench.is_usable());
     bench.wait(ms(2000));
     assert_eq!(bench.sent.iter().filter(|it| it.raw == check.raw).count(), 1, "not sent again");
+}
+
+/// RFC 8489 §9.1.4: who hears nothing but forgeries is told so, and not that nobody answered.
+#[test]
+fn a_check_that_got_forged_answers_only_says_that_its_integrity_was_violated() {
+    for forged in [true, false] {
+        let (mut bench, check) = asking();
+        if forged {
+            let forgery = message(Class::Success, Method::BINDING, check.id(), |writer| {
+                writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, addr(HOST));
+                writer.integrity(&Key::short_term("another password of a stranger"), Integrity::Sha1);
+                writer.fingerprint();
+            });
+            let _ = bench.receive(PEER, &forgery);
+        }
+        bench.wait(ms(45_000));
+        let diagnosis = bench.agent.diagnosis();
+        let why = if forged { Failure::IntegrityViolated } else { Failure::Unanswered };
+        assert_eq!(diagnosis.pairs[0].standing, Standing::Failed(why));
+        assert_eq!(diagnosis.to_string().contains("not authentic"), forged, "{diagnosis}");
+    }
 }
