@@ -5,6 +5,7 @@ mod asking;
 mod concluding;
 mod connecting;
 mod forming;
+mod lapses;
 mod rechecks;
 mod silence;
 mod trickle;

@@ -260,6 +260,24 @@ mod tests {
         assert_eq!(lifetime(RTO), Duration::from_millis(39_500));
     }
 
+    /// With a longer RTO there are fewer requests; with a shorter one it ends before.
+    #[test]
+    fn patience_ends_a_transaction_whatever_its_rto() {
+        let start = crate::time::test_epoch();
+        for (rto, ends) in [(100, 7_900), (500, 39_500), (2_000, 39_500), (60_000, 39_500)] {
+            let mut transactions = Transactions::default();
+            let id = TransactionId([7; 12]);
+            transactions.start_within(start, id, (), Duration::from_millis(rto), lifetime(RTO));
+            let mut last = None;
+            while let Some(at) = transactions.deadline() {
+                while let Some(due) = transactions.poll_due(at) {
+                    last = Some(((at - start).as_millis(), due == Due::TimedOut(id, ())));
+                }
+            }
+            assert_eq!(last, Some((ends, true)), "RTO {rto} ms");
+        }
+    }
+
     #[test]
     fn a_cancelled_transaction_still_takes_its_answer_and_never_fails() {
         let start = crate::time::test_epoch();
