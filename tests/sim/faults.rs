@@ -16,7 +16,7 @@
 //! | PRIORITY is that of the local candidate | `checks_carry_the_priority_of_a_peer_reflexive_candidate` |
 //! | interfaces that go are not seen | `an_interface_that_goes_takes_the_path_with_it` |
 //! | the tiebreaker of the wrong role is compared | `two_agents_of_one_role_end_up_with_different_ones` |
-//! | TLS that is none | `a_client_over_tls_gets_a_relay` |
+//! | TLS that is none | `nothing_is_sent_where_the_certificate_is_not_good` |
 //! | no relay of IPv6 | `one_allocation_gives_a_candidate_of_each_family` |
 //! | a controlled peer nominates, and is not answered | `a_controlled_peer_that_nominates_is_answered` |
 //! | a check before the signals costs a second | `a_check_before_the_signals_delays_nothing` |
@@ -46,21 +46,20 @@
 //! | replies to strangers amplify | `strangers_get_few_answers_and_short_ones` |
 //! | a restart races with gathering | `a_restart_during_gathering_and_checking_connects` |
 //! | failing too early | `two_hosts_that_cannot_reach_each_other_fail_after_patience` |
-//! | a dead path is seen after 27 s, by fixed timers | `a_black_hole_ends_consent_after_30_s_at_both_ends` |
 //! | one socket for many agents searches them all | not here: an endpoint of many agents on one socket |
 //! | no way out where UDP is blocked | `two_agents_connect_over_tcp_where_udp_is_blocked` |
-//! | no TURN over TCP | `a_client_over_tcp_gets_a_relay_and_its_end_is_that_of_the_allocation` |
-//! | no TURN over TLS | `a_client_over_tls_gets_a_relay` |
+//! | no TURN over TCP | `the_connection_stays_open_as_long_as_the_relay_is_needed` |
+//! | no TURN over TLS | `only_a_valid_certificate_of_the_name_from_a_trusted_root_is_accepted` |
 //! | an interface that goes takes the relay along | `a_relay_moves_to_a_socket_that_is_added_soon_and_the_session_goes_on` |
 //! | a dead TURN server holds up a living one | `a_server_that_does_not_answer_does_not_hold_up_the_relay_of_another` |
-//! | "ICE failed" and nothing else | `the_text_names_what_the_data_has` |
+//! | the dead path is left late | `the_loss_of_consent_moves_the_session_to_the_spare_pair` |
+//! | "ICE failed" and nothing else | `a_wrong_turn_password_between_symmetric_nats` |
 //! | two symmetric NATs | not here: prediction of ports, and packets to many of them |
 //! | early packets from outside are punished by the NAT | not here: a first packet that does not arrive |
 //! | keepalives cost battery | not here: the lifetime of the mapping is not learnt |
 //! | guessed candidates multiply pairs | not here: guessed candidates |
 //! | a stale nonce ends requests | `a_stale_nonce_begins_all_open_transactions_anew` |
 //! | one refused permission ends all data | `one_forbidden_peer_does_not_spoil_the_others` |
-//! | TURN over TCP is spoken over UDP | `over_tls_a_redirect_opens_another_connection_that_is_never_less_than_tls` |
 //! | a lock for all, descriptors that spin | not here: the core has neither locks nor sockets |
 //! | names that nobody resolves | `a_name_that_nobody_answers_for_delays_nothing` |
 //! | a port mapping in the router is not asked for | not here: port mapping |
@@ -502,7 +501,7 @@ fn a_dead_server_holds_nothing_up() {
 #[test]
 fn the_table_names_tests_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/sim", "tests/turn", "tests/net", "src/turn/tests"];
+    let folders = ["tests/sim", "tests/turn", "tests/net", "src/turn/tests", "src/net"];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("the tests"));
     let files = files.map(|file| file.expect("a file").path());
     let all: String = files.map(|path| std::fs::read_to_string(path).expect("text")).collect();
