@@ -27,7 +27,7 @@ fn two_valid(role: Role) -> (ChecklistSet, BaseId) {
 fn a_valid_pair_without_fresh_consent_is_no_hope() {
     let ((mut set, near), start) = (two_valid(Role::Controlled), test_epoch());
     set.end_local_candidates();
-    let just_before = start + EXPIRY - Duration::from_millis(1);
+    let just_before = start + EXPIRY.saturating_sub(Duration::from_millis(1));
     assert!(set.conclude_exhausted(just_before).is_empty());
     let mut asked = two_valid(Role::Controlled).0;
     asked.end_local_candidates();
@@ -39,7 +39,7 @@ fn a_valid_pair_without_fresh_consent_is_no_hope() {
 /// The others may have gone with it, or may be all that is left.
 #[test]
 fn a_pair_that_expires_has_lapsed_valid_pairs_checked_again() {
-    for (after, again) in [(EXPIRY - Duration::from_millis(1), None), (EXPIRY, Some(SECOND))] {
+    for (after, again) in [(EXPIRY.saturating_sub(Duration::from_millis(1)), None), (EXPIRY, Some(SECOND))] {
         let (mut set, near) = two_valid(Role::Controlled);
         let now = test_epoch() + after;
         set.expire(now, pair(&set, near, FIRST));
