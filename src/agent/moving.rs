@@ -10,6 +10,7 @@
 use super::Agent;
 use super::bases::Via;
 use super::event::ServerProblem;
+use super::output::Intent;
 use super::relays::{Link, RelayId};
 use crate::candidate::BaseId;
 use crate::io::CloseReason;
@@ -135,12 +136,19 @@ impl Agent {
         }
     }
 
-    /// The server knows where the client is now.
+    /// The server knows where the client is now. It sends the peer's data there from the first message to the peer on
+    /// (RFC 8016 §3.2.2): an indication is one that nobody answers, for those who have nothing to say at the moment.
     pub(super) fn follow_moved(&mut self, now: Instant, id: RelayId) {
-        if let Some(relay) = self.relays.get_mut(id) {
-            relay.moved_at = Some(now);
-        }
+        let Some(relay) = self.relays.get_mut(id) else { return };
+        relay.moved_at = Some(now);
+        let relayed: Vec<BaseId> = relay.bases().collect();
         self.follow_paths(now);
+        for index in 0..self.flows.len() {
+            let pair = self.flows[index].pair.and_then(|pair| self.pair_in_use(pair));
+            if pair.is_some_and(|pair| relayed.contains(&pair.base)) {
+                self.intents.push(Intent::Indication(index));
+            }
+        }
     }
 
     /// With the connection goes the 5-tuple. With a ticket the relay goes on over another connection; without one the
