@@ -175,6 +175,11 @@ impl Allocation {
         }
     }
 
+    /// Whether the last Allocate asked for both families.
+    pub(super) fn asks_for_both(&self) -> bool {
+        self.asked == Families::Both
+    }
+
     /// The server forbids mobility. Whether it was asked for it.
     pub(super) fn do_without_mobility(&mut self) -> bool {
         std::mem::replace(&mut self.mobility, Mobility::Never) == Mobility::Ask

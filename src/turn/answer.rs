@@ -8,7 +8,7 @@ use super::lease::RETRY;
 use super::problem::Problem;
 use super::request::Purpose;
 use crate::stun::wire::{Class, attr};
-use crate::stun::{Attributes, Message, TransactionId, code};
+use crate::stun::{Attributes, Family, Message, TransactionId, code};
 use crate::time::Instant;
 
 /// The attributes that a response may have and that must be understood (RFC 8489 §6.3.3, §6.3.4). Those that are
@@ -191,6 +191,14 @@ impl Client {
                 if self.allocation.do_without_mobility() =>
             {
                 self.known.is_immobile = true;
+                self.has_news = true;
+                self.allocation.again();
+            }
+            // A server that does not know of two families understood a wish for IPv4, and has none (RFC 8656 §7.2).
+            Problem::Error { code: code::ADDRESS_FAMILY_NOT_SUPPORTED, .. }
+                if self.allocation.asks_for_both() =>
+            {
+                self.known.lacks(Family::V4, code::ADDRESS_FAMILY_NOT_SUPPORTED, now);
                 self.has_news = true;
                 self.allocation.again();
             }
