@@ -125,6 +125,15 @@ impl Agent {
         self.follow_relay(now, id);
     }
 
+    /// Whether a relay moves at a restart, which then waits for it.
+    pub(super) fn await_relay(&mut self, id: RelayId) -> bool {
+        let Some(relay) = self.relays.get_mut(id).filter(|relay| relay.client.is_moving()) else {
+            return false;
+        };
+        (relay.awaited, relay.settled) = (true, false);
+        true
+    }
+
     /// The connection for a relay that moves stands.
     pub(super) fn arrive(&mut self, now: Instant, id: RelayId) {
         let Some(relay) = self.relays.get_mut(id) else { return };
@@ -142,6 +151,15 @@ impl Agent {
         let Some(relay) = self.relays.get_mut(id) else { return };
         relay.moved_at = Some(now);
         let relayed: Vec<BaseId> = relay.bases().collect();
+        if std::mem::take(&mut relay.awaited) {
+            relay.settled = true;
+            let known = relay.mapped.map(|mapped| (relay.server_addr, mapped));
+            for base in &relayed {
+                if let Some(((server, mapped), entry)) = known.zip(self.bases.get(*base).copied()) {
+                    self.offer_relayed(now, *base, &entry, server, mapped);
+                }
+            }
+        }
         self.follow_paths(now);
         for index in 0..self.flows.len() {
             let pair = self.flows[index].pair.and_then(|pair| self.pair_in_use(pair));
