@@ -61,6 +61,7 @@
 //! # Features
 //! - `tokio` (default): `floe::net`, real sockets and a real clock.
 //! - `tls`: TLS to TURN servers.
+//! - `dns`: SRV records, and name servers of one's own choice.
 //! - `sim`: `floe::sim`, the simulator.
 //! - `tls`: TLS of `floe::net::Server`.
 //! - `serde`: `Serialize` and `Deserialize` for signals and what is in them, `Serialize` for the counters of servers.

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use crate::io::{CloseReason, Connect, Datagram, SocketId, StreamProtocol, Transmit};
 use crate::tcp::{BadFrame, Deframer, Framing};
 
-use super::tls::Tls;
+use super::tls::{self, Tls};
 
 /// Bytes that wait for the kernel. More would only make what arrives old.
 const PIPE: usize = 128 << 10;
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Whatever the messages run on.
-trait Io: AsyncRead + AsyncWrite + Send + Sync {}
+pub(super) trait Io: AsyncRead + AsyncWrite + Send + Sync {}
 impl<T: AsyncRead + AsyncWrite + Send + Sync> Io for T {}
 
 /// The sending side: any task may hold it.
@@ -167,25 +167,31 @@ pub(super) async fn open(connect: &Connect, mtu: usize, tls: &Tls) -> Result<Inl
     opened.await.unwrap_or(Err(CloseReason::TimedOut))
 }
 
-async fn open_patiently(connect: &Connect, mtu: usize, tls: &Tls) -> Result<Inlet, CloseReason> {
-    let socket = match connect.local {
+/// A connection on which nothing runs yet.
+pub(super) async fn connect(local: SocketAddr, remote: SocketAddr) -> io::Result<TcpStream> {
+    let socket = match local {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
-    };
-    let socket = socket.map_err(|_| CloseReason::Unsupported)?;
-    socket.bind(connect.local).map_err(|_| CloseReason::Unreachable)?;
-    let io = socket.connect(connect.remote).await.map_err(|error| reason(&error))?;
+    }?;
+    socket.bind(local)?;
+    let io = socket.connect(remote).await?;
     // Checks and data are small and urgent.
     let _ = io.set_nodelay(true);
+    Ok(io)
+}
+
+async fn open_patiently(to: &Connect, mtu: usize, tls: &Tls) -> Result<Inlet, CloseReason> {
+    let io = connect(to.local, to.remote).await.map_err(|error| reason(&error))?;
     let local = io.local_addr().map_err(|error| reason(&error))?;
-    let (framing, io): (_, Pin<Box<dyn Io>>) = match &connect.protocol {
+    let (framing, io): (_, Pin<Box<dyn Io>>) = match &to.protocol {
         StreamProtocol::Ice => (Framing::Rfc4571, Box::pin(io)),
         StreamProtocol::Turn => (Framing::Turn, Box::pin(io)),
         StreamProtocol::TurnTls { server_name } => {
-            (Framing::Turn, Box::pin(tls.connect(server_name, io).await?))
+            let secured = tls.connect(server_name, io).await;
+            (Framing::Turn, Box::pin(secured.map_err(|error| tls::reason(&error))?))
         }
     };
-    Ok(Inlet::new(framing, io, local, connect.remote, mtu))
+    Ok(Inlet::new(framing, io, local, to.remote, mtu))
 }
 
 impl Inlet {
@@ -199,7 +205,8 @@ impl Inlet {
         Ok(Self::new(Framing::Rfc4571, Box::pin(io), local, remote, mtu))
     }
 
-    fn new(
+    /// What runs on a connection that stands.
+    pub(super) fn new(
         framing: Framing,
         io: Pin<Box<dyn Io>>,
         local: SocketAddr,
@@ -268,7 +275,8 @@ impl Drop for Inlet {
     }
 }
 
-fn reason(error: &io::Error) -> CloseReason {
+/// What an error of the socket means for a connection.
+pub(super) fn reason(error: &io::Error) -> CloseReason {
     use io::ErrorKind;
     match error.kind() {
         ErrorKind::ConnectionRefused => CloseReason::Refused,

@@ -1,6 +1,17 @@
 //! TLS to TURN servers (RFC 8656 §3.1, RFC 8489 §6.2.3): whom to trust, and the handshake.
 
+use std::io;
+
 use crate::io::CloseReason;
+
+/// What a handshake that failed means for a connection.
+pub(super) fn reason(error: &io::Error) -> CloseReason {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::Reset,
+        io::ErrorKind::Unsupported => CloseReason::Unsupported,
+        _ => CloseReason::Tls,
+    }
+}
 
 /// Whose certificates of TURN servers are believed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,15 +33,18 @@ pub(super) use with_rustls::Tls;
 pub(super) struct Tls;
 
 #[cfg(not(feature = "tls"))]
+fn without() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "built without the feature `tls`")
+}
+
+#[cfg(not(feature = "tls"))]
 impl Tls {
     /// # Errors
     /// `Unsupported` if roots are given that nobody will look at.
-    pub(super) fn new(trust: &Trust) -> std::io::Result<Self> {
+    pub(super) fn new(trust: &Trust) -> io::Result<Self> {
         match trust {
             Trust::System => Ok(Self),
-            Trust::Pem(_) => {
-                Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "built without the feature `tls`"))
-            }
+            Trust::Pem(_) => Err(without()),
         }
     }
 
@@ -39,9 +53,14 @@ impl Tls {
         &self,
         _server_name: &str,
         io: tokio::net::TcpStream,
-    ) -> Result<tokio::net::TcpStream, CloseReason> {
+    ) -> io::Result<tokio::net::TcpStream> {
         drop(io);
-        Err(CloseReason::Unsupported)
+        Err(without())
+    }
+
+    /// The version of the protocol, as text.
+    pub(super) fn version(_io: &tokio::net::TcpStream) -> String {
+        String::new()
     }
 }
 
@@ -57,7 +76,7 @@ mod with_rustls {
     use tokio_rustls::TlsConnector;
     use tokio_rustls::client::TlsStream;
 
-    use super::{CloseReason, Trust};
+    use super::Trust;
 
     /// The configuration of all connections; made when the first one needs it, since reading the system's roots takes a
     /// while.
@@ -95,16 +114,21 @@ mod with_rustls {
             &self,
             server_name: &str,
             io: TcpStream,
-        ) -> Result<TlsStream<TcpStream>, CloseReason> {
-            let name = ServerName::try_from(server_name.to_owned()).map_err(|_| CloseReason::Tls)?;
-            let config = self.config().ok_or(CloseReason::Unsupported)?;
-            TlsConnector::from(config).connect(name, io).await.map_err(|error| {
-                tracing::debug!(%error, server_name, "TLS failed");
-                match error.kind() {
-                    io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CloseReason::Reset,
-                    _ => CloseReason::Tls,
-                }
-            })
+        ) -> io::Result<TlsStream<TcpStream>> {
+            let name = ServerName::try_from(server_name.to_owned())
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            let config = self.config().ok_or(io::ErrorKind::Unsupported)?;
+            let secured = TlsConnector::from(config).connect(name, io).await;
+            secured.inspect_err(|error| tracing::debug!(%error, server_name, "TLS failed"))
+        }
+
+        /// The version of the protocol, as text.
+        pub(in crate::net) fn version(io: &TlsStream<TcpStream>) -> String {
+            match io.get_ref().1.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3".to_owned(),
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLS 1.2".to_owned(),
+                other => format!("{other:?}"),
+            }
         }
     }
 
@@ -130,5 +154,103 @@ mod with_rustls {
             tracing::warn!(ignored, errors = ?found.errors, "the system has no roots: TLS will fail");
         }
         roots
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+
+    /// A certificate for `turn.example.org`, which is its own root, good until that year.
+    fn certificate(until: i32) -> (rcgen::Certificate, KeyPair) {
+        let mut params = CertificateParams::new(["turn.example.org".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(until, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap(), key)
+    }
+
+    /// Who connects with these roots to a server with that certificate, asking for `name`: whether it trusts it, and the
+    /// bytes that the server reads behind the handshake, or none because there was none.
+    async fn meet(
+        trusted: &rcgen::Certificate,
+        shown: &(rcgen::Certificate, KeyPair),
+        name: &str,
+    ) -> (bool, bool) {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(shown.1.serialize_der()));
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![shown.0.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (io, _) = listener.accept().await.unwrap();
+            match TlsAcceptor::from(Arc::new(config)).accept(io).await {
+                Ok(mut io) => io.read(&mut [0; 100]).await.is_ok_and(|len| len > 0),
+                Err(_) => false,
+            }
+        });
+        let tls = Tls::new(&Trust::Pem(trusted.pem().into_bytes())).unwrap();
+        let connected = tls.connect(name, TcpStream::connect(addr).await.unwrap()).await;
+        let is_trusted = connected.is_ok();
+        drop(connected);
+        (is_trusted, server.await.unwrap())
+    }
+
+    /// RFC 8489 §6.2.3, RFC 6125.
+    #[tokio::test]
+    async fn only_a_valid_certificate_of_the_name_from_a_trusted_root_is_accepted() {
+        let (good, expired, other) = (certificate(4000), certificate(2001), certificate(4000));
+        assert!(meet(&good.0, &good, "turn.example.org").await.0);
+        for (trusted, shown, name) in [
+            (&good.0, &good, "example.org"),
+            (&good.0, &good, "other.example.org"),
+            (&good.0, &good, "127.0.0.1"),
+            (&expired.0, &expired, "turn.example.org"),
+            (&other.0, &good, "turn.example.org"),
+        ] {
+            assert!(!meet(trusted, shown, name).await.0, "{name}");
+        }
+    }
+
+    /// RFC 8489 §6.2.3.
+    #[tokio::test]
+    async fn nothing_is_sent_where_the_certificate_is_not_good() {
+        let (good, other) = (certificate(4000), certificate(4000));
+        assert_eq!(meet(&other.0, &good, "turn.example.org").await, (false, false));
+        assert_eq!(meet(&good.0, &good, "example.org").await, (false, false));
+    }
+
+    /// BCP 195: TLS 1.2 and 1.3, with forward secrecy and authenticated encryption; nothing of RC4, DES or export, and no
+    /// compression, which rustls does not have.
+    #[test]
+    fn every_cipher_suite_is_of_tls_1_2_or_later_with_forward_secrecy() {
+        let suites = rustls::crypto::ring::default_provider().cipher_suites;
+        assert!(!suites.is_empty());
+        for suite in suites {
+            let name = format!("{:?}", suite.suite());
+            let is_good = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");
+            assert!(is_good && (name.contains("GCM") || name.contains("CHACHA20")), "{name}");
+        }
+        let ours = |wanted: &str| suites_named(wanted);
+        assert!(ours("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256") && ours("TLS13_AES_128_GCM_SHA256"));
+    }
+
+    fn suites_named(wanted: &str) -> bool {
+        let suites = rustls::crypto::ring::default_provider().cipher_suites;
+        suites.iter().any(|suite| format!("{:?}", suite.suite()) == wanted)
     }
 }

@@ -160,3 +160,15 @@ fn a_null_packet_is_a_message_and_not_the_end() {
     let messages = [vec![], vec![7], vec![], vec![], vec![8, 9]];
     assert_eq!(cut(Framing::Rfc4571, &stream, &[1]), Ok(messages.to_vec()));
 }
+
+/// RFC 8489 §6.2.2: with other data STUN runs on a framing, alone on none.
+#[test]
+fn a_length_stands_before_each_message_with_rfc_4571_and_before_none_without() {
+    let message = stun(8);
+    let (mut framed, mut plain) = (Vec::new(), Vec::new());
+    Framing::Rfc4571.put(&message, &mut framed);
+    Framing::Turn.put(&message, &mut plain);
+    assert_eq!(framed[..2], (message.len() as u16).to_be_bytes());
+    assert_eq!(framed[2..], message);
+    assert_eq!(plain, message);
+}

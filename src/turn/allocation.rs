@@ -175,8 +175,8 @@ impl Allocation {
         }
     }
 
-    /// Whether the last Allocate asked for both families.
-    pub(super) fn asks_for_both(&self) -> bool {
+    /// Whether the last Allocate left it to the server which families it gives.
+    pub(super) fn has_asked_for_both(&self) -> bool {
         self.asked == Families::Both
     }
 

@@ -6,7 +6,7 @@ use super::client::Client;
 use super::event::{Event, Received};
 use super::lease::RETRY;
 use super::problem::Problem;
-use super::request::Purpose;
+use super::request::{Delivery, Purpose};
 use crate::stun::wire::{Class, attr};
 use crate::stun::{Attributes, Family, Message, TransactionId, code};
 use crate::time::Instant;
@@ -59,11 +59,23 @@ impl Client {
                         Some(problem) => self.fail(now, purpose, problem),
                     }
                 }
-                None => self.requests.doubt(id),
+                None => self.follow_forgery(now, id, purpose),
             },
         }
         self.begin_unpaced(now);
         Received::Consumed
+    }
+
+    /// An answer that nobody vouches for is dropped. Over UDP the true one may still come; what comes over a stream is of
+    /// the server, or of somebody who holds the connection (RFC 8489 §9.1.4, §9.2.5).
+    fn follow_forgery(&mut self, now: Instant, id: TransactionId, purpose: Purpose) {
+        match self.requests.delivery() {
+            Delivery::Datagrams => self.requests.doubt(id),
+            Delivery::Stream => {
+                self.requests.end(id);
+                self.fail(now, purpose, Problem::IntegrityViolated);
+            }
+        }
     }
 
     /// A challenge that is met changes the credential, so that every open transaction begins anew.
@@ -194,9 +206,9 @@ impl Client {
                 self.has_news = true;
                 self.allocation.again();
             }
-            // A server that does not know of two families understood a wish for IPv4, and has none (RFC 8656 §7.2).
+            // RFC 8656 §7.4: no IPv4 address at this server. That of the other family it may have all the same.
             Problem::Error { code: code::ADDRESS_FAMILY_NOT_SUPPORTED, .. }
-                if self.allocation.asks_for_both() =>
+                if self.allocation.has_asked_for_both() =>
             {
                 self.known.lacks(Family::V4, code::ADDRESS_FAMILY_NOT_SUPPORTED, now);
                 self.has_news = true;

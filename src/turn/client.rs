@@ -133,6 +133,15 @@ impl Client {
         }
     }
 
+    /// Refreshes the allocation now and not only when it is due, for whoever wants to know whether the server still has
+    /// it: if not, [`Event::Lost`] follows. Nothing happens without an allocation, or while it is being refreshed.
+    pub fn refresh(&mut self, now: Instant) {
+        if self.allocation.next_renewal().is_some() {
+            self.allocation.renew_at(now);
+            self.begin_unpaced(now);
+        }
+    }
+
     /// Gives the allocation back (RFC 8656 §8): three requests at most, and no event any more. Poll and feed the client
     /// until [`Client::deadline`] is `None`, or forget it.
     pub fn close(&mut self, now: Instant) {

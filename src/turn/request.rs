@@ -91,6 +91,10 @@ impl Requests {
         self.delivery == Delivery::Stream
     }
 
+    pub(super) fn delivery(&self) -> Delivery {
+        self.delivery
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.transactions.len() < MAX_OPEN
     }

@@ -349,7 +349,9 @@ fn a_refused_allocation_is_not_asked_for_again_and_says_when_it_may_be() {
         (486, Some(secs(60))),
         (508, Some(secs(60))),
     ] {
-        let mut bench = Bench::new();
+        // Of two families the other one would be asked for after 440.
+        let server = TurnServer::new(addr("203.0.113.1:3478"), "user", "pass");
+        let mut bench = Bench::of(server.families(Families::V4));
         let first = bench.slot();
         bench.challenge(&first, code::UNAUTHENTICATED, "nonce", None);
         let second = bench.slot();

@@ -3,7 +3,11 @@
 
 mod broken_relay;
 mod connection;
+#[cfg(feature = "dns")]
+mod dns;
+mod eyeballs;
 mod names;
+mod probe;
 mod relay;
 mod server;
 mod server_streams;

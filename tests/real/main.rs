@@ -13,5 +13,7 @@ mod names;
 mod nats;
 mod paths;
 mod peer;
+mod probe;
 mod process;
 mod server;
+mod streams;

@@ -11,6 +11,7 @@ pub(crate) const USERNAME: &str = "ann";
 pub(crate) const PASSWORD: &str = "correct horse";
 const REALM: &str = "lab.example";
 const PORT: u16 = 3478;
+const TLS_PORT: u16 = 5349;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Implementation {
@@ -24,12 +25,27 @@ pub(crate) struct Server {
     addr: IpAddr,
 }
 
+/// The files of a certificate, with which a server listens over TLS too.
+pub(crate) struct Identity {
+    pub(crate) certificate: String,
+    pub(crate) key: String,
+}
+
 impl Server {
     pub(crate) fn start(lab: &Lab, implementation: Implementation, family: Family) -> Self {
+        Self::start_with(lab, implementation, family, None)
+    }
+
+    pub(crate) fn start_with(
+        lab: &Lab,
+        implementation: Implementation,
+        family: Family,
+        identity: Option<&Identity>,
+    ) -> Self {
         let addr = family.server();
         let mut process = match implementation {
-            Implementation::Floe => Process::spawn("floe server", &mut floe(lab, addr)),
-            Implementation::Coturn => Process::spawn("turnserver", &mut coturn(lab, addr)),
+            Implementation::Floe => Process::spawn("floe server", &mut floe(lab, addr, identity)),
+            Implementation::Coturn => Process::spawn("turnserver", &mut coturn(lab, addr, identity)),
         };
         let ready = match implementation {
             Implementation::Floe => "listening",
@@ -39,25 +55,36 @@ impl Server {
         Self { process, addr }
     }
 
-    /// `stun:203.0.113.10:3478`, or with the scheme `turn`.
+    /// `stun:203.0.113.10:3478`, or with the scheme `turn` or `turns`.
     pub(crate) fn uri(&self, scheme: &str) -> String {
-        format!("{scheme}:{}", SocketAddr::new(self.addr, PORT))
+        let port = if scheme == "turns" { TLS_PORT } else { PORT };
+        format!("{scheme}:{}", SocketAddr::new(self.addr, port))
     }
 }
 
-fn floe(lab: &Lab, addr: IpAddr) -> Command {
+fn floe(lab: &Lab, addr: IpAddr, identity: Option<&Identity>) -> Command {
     let mut command = lab.command("server", env!("CARGO_BIN_EXE_floe"));
     command.args(["server", "--listen", &SocketAddr::new(addr, PORT).to_string()]);
     command.args(["--realm", REALM, "--user", &format!("{USERNAME}:{PASSWORD}")]);
+    if let Some(Identity { certificate, key }) = identity {
+        let addr = SocketAddr::new(addr, TLS_PORT).to_string();
+        command.args(["--tls-listen", &addr, "--tls-cert", certificate, "--tls-key", key]);
+    }
     command
 }
 
-fn coturn(lab: &Lab, addr: IpAddr) -> Command {
+fn coturn(lab: &Lab, addr: IpAddr, identity: Option<&Identity>) -> Command {
     let mut command = lab.command("server", "turnserver");
     let addr = addr.to_string();
     command.args(["-n", "--listening-ip", &addr, "--relay-ip", &addr, "--listening-port", &PORT.to_string()]);
     command.args(["--lt-cred-mech", "--realm", REALM, "--user", &format!("{USERNAME}:{PASSWORD}")]);
-    command.args(["--no-tls", "--no-dtls", "--no-cli", "--log-file", "stdout", "--fingerprint"]);
+    command.args(["--no-dtls", "--no-cli", "--log-file", "stdout", "--fingerprint"]);
+    match identity {
+        None => command.arg("--no-tls"),
+        Some(Identity { certificate, key }) => command
+            .args(["--tls-listening-port", &TLS_PORT.to_string()])
+            .args(["--cert", certificate, "--pkey", key]),
+    };
     command.args(["--pidfile", "/dev/null", "--userdb", "/dev/null"]);
     command
 }

@@ -43,7 +43,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         problems += 1;
     };
     let config = args.addresses.add_to(endpoint.config(Role::Controlling).policy(policy));
-    let (config, names) = args.servers.add_to(config, complain).await;
+    let (config, names) = args.servers.add_to(config, complain).await?;
     let start = now();
     let session = endpoint.open(config);
     let mut candidates = 0;

@@ -6,8 +6,10 @@ mod exit;
 mod gather;
 mod lines;
 mod peer;
+mod probe;
 mod server;
 mod servers;
+mod steps;
 
 use clap::{Parser, Subcommand};
 
@@ -27,6 +29,8 @@ enum Command {
     Peer(peer::Args),
     Server(server::Args),
     Gather(gather::Args),
+    Stun(probe::Stun),
+    Turn(probe::Turn),
 }
 
 fn main() -> std::process::ExitCode {
@@ -39,6 +43,8 @@ fn main() -> std::process::ExitCode {
         Command::Peer(args) => block_on(peer::run(args)),
         Command::Server(args) => block_on(server::run(args)),
         Command::Gather(args) => block_on(gather::run(args)),
+        Command::Stun(args) => block_on(probe::stun(args)),
+        Command::Turn(args) => block_on(probe::turn(args)),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

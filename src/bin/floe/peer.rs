@@ -90,7 +90,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     }
     let (out, rest) = Out::new();
     let mut problems = Vec::new();
-    let (config, names) = args.servers.add_to(config, |problem| problems.push(problem)).await;
+    let (config, names) = args.servers.add_to(config, |problem| problems.push(problem)).await?;
     for problem in problems {
         out.error(problem).await;
     }

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 
 use floe::Config;
 use floe::agent::ServerId;
-use floe::net::{Trust, resolve};
+use floe::net::{Trust, answering, resolve};
+use floe::stun::IceServer;
 use floe::stun::uri::{Scheme, Uri};
 use floe::turn::{ServerTransport, TurnServer};
 
@@ -31,6 +32,10 @@ pub(crate) struct Servers {
     /// The password for the TURN server before it
     #[arg(long, value_name = "PASSWORD", requires = "turn")]
     turn_password: Vec<String>,
+    /// More servers: a JSON list of RTCIceServer as browsers have it, such as
+    /// [{"urls": "turn:turn.example.org", "username": "ann", "credential": "secret"}]
+    #[arg(long = "ice-servers", value_name = "FILE")]
+    list: Option<PathBuf>,
     /// PEM roots to trust for turns:, in place of the system's
     #[arg(long, value_name = "FILE")]
     ca: Option<PathBuf>,
@@ -56,6 +61,7 @@ impl Servers {
         if let Some(uri) = self.stun.iter().find(|uri| uri.scheme != Scheme::Stun) {
             return Err(Exit::usage(format!("--stun {uri}: only stun: is supported")));
         }
+        self.listed()?;
         match self.turn.iter().find(|uri| ServerTransport::of(uri).is_none()) {
             Some(uri) if uri.scheme == Scheme::Turns => {
                 Err(Exit::usage(format!("--turn {uri}: DTLS is not supported, transport=tcp is")))
@@ -72,31 +78,81 @@ impl Servers {
         pem.map(Trust::Pem).map_err(|error| Exit::usage(format!("--ca {}: {error}", file.display())))
     }
 
-    /// Gives the servers to an agent, each name with one address of each family. A name without an address is told
-    /// to `complain` and left out. All names are asked for at once, and none of them for longer than [`PATIENCE`].
+    /// All servers: those of the options, then those of the file.
+    fn all(&self) -> Result<Vec<Server>, Exit> {
+        let mut servers: Vec<Server> =
+            self.stun.iter().map(|uri| Server { uri: uri.clone(), credential: None }).collect();
+        let credentials = self.turn_username.iter().cloned().zip(self.turn_password.iter().cloned());
+        for (uri, credential) in self.turn.iter().zip(credentials) {
+            servers.push(Server { uri: uri.clone(), credential: Some(credential) });
+        }
+        for server in self.listed()? {
+            let credential =
+                server.credential().map(|(name, password)| (name.to_owned(), password.to_owned()));
+            let of_uri = |uri: &Uri| Server { uri: uri.clone(), credential: credential.clone() };
+            servers.extend(server.urls().iter().map(of_uri));
+        }
+        Ok(servers)
+    }
+
+    /// The servers of the file.
+    fn listed(&self) -> Result<Vec<IceServer>, Exit> {
+        let Some(file) = &self.list else { return Ok(Vec::new()) };
+        let wrong = |problem: &dyn std::fmt::Display| {
+            Exit::usage(format!("--ice-servers {}: {problem}", file.display()))
+        };
+        let text = std::fs::read(file).map_err(|error| wrong(&error))?;
+        serde_json::from_slice(&text).map_err(|error| wrong(&error))
+    }
+
+    /// Gives the servers to an agent, each name with one address of each family: the one that answers first. A name
+    /// without an address is told to `complain` and left out. All names are asked for at once.
     pub(crate) async fn add_to(
         &self,
         mut config: Config,
         mut complain: impl FnMut(String),
-    ) -> (Config, Names) {
+    ) -> Result<(Config, Names), Exit> {
+        let lookups: Vec<_> = self.all()?.into_iter().map(|server| (look_up(&server.uri), server)).collect();
+        let (mut stun, mut turn) = (Vec::new(), Vec::new());
+        for (lookup, Server { uri, credential }) in lookups {
+            let addrs = match lookup.await.map_err(io::Error::from).and_then(|answer| answer) {
+                Ok(addrs) => addrs,
+                Err(error) => {
+                    complain(format!("{uri}: {error}"));
+                    continue;
+                }
+            };
+            match (ServerTransport::of(&uri), credential) {
+                (Some(transport), Some((username, password))) => {
+                    let server = |addr| TurnServer::new(addr, &username, &password).over(transport.clone());
+                    turn.extend(addrs.into_iter().map(|addr| (server(addr), uri.to_string())));
+                }
+                _ if uri.scheme == Scheme::Stun => {
+                    stun.extend(addrs.into_iter().map(|addr| (addr, uri.to_string())));
+                }
+                // The mapped address of a TLS connection is of no use for UDP.
+                _ => complain(format!("{uri}: left out, it cannot be asked over this transport")),
+            }
+        }
+        // An agent numbers STUN servers before TURN servers.
         let mut names = Vec::new();
-        let [stun, turn] = [&self.stun, &self.turn].map(|uris| uris.iter().map(look_up).collect::<Vec<_>>());
-        for (uri, answer) in self.stun.iter().zip(stun) {
-            for addr in addresses(uri, answer, &mut complain).await {
-                config = config.stun_server(addr);
-                names.push(uri.to_string());
-            }
+        for (addr, name) in stun {
+            config = config.stun_server(addr);
+            names.push(name);
         }
-        let credentials = self.turn_username.iter().zip(&self.turn_password);
-        for ((uri, answer), (username, password)) in self.turn.iter().zip(turn).zip(credentials) {
-            for addr in addresses(uri, answer, &mut complain).await {
-                let Some(transport) = ServerTransport::of(uri) else { continue };
-                config = config.turn_server(TurnServer::new(addr, username, password).over(transport));
-                names.push(uri.to_string());
-            }
+        for (server, name) in turn {
+            config = config.turn_server(server);
+            names.push(name);
         }
-        (config, Names(names))
+        Ok((config, Names(names)))
     }
+}
+
+/// A server, with username and password if it is of TURN.
+#[derive(Debug)]
+struct Server {
+    uri: Uri,
+    credential: Option<(String, String)>,
 }
 
 /// How long a name may take: the checks wait for it, and most sessions do without the server.
@@ -108,19 +164,7 @@ fn look_up(uri: &Uri) -> Lookup {
     let uri = uri.clone();
     tokio::spawn(async move {
         let late = |_| io::Error::new(io::ErrorKind::TimedOut, "its name has no answer in time");
-        tokio::time::timeout(PATIENCE, resolve(&uri)).await.map_err(late)?
+        let addrs = tokio::time::timeout(PATIENCE, resolve(&uri)).await.map_err(late)??;
+        Ok(answering(&uri, &addrs).await)
     })
-}
-
-async fn addresses(uri: &Uri, answer: Lookup, complain: &mut impl FnMut(String)) -> Vec<SocketAddr> {
-    match answer.await.map_err(io::Error::from).and_then(|answer| answer) {
-        Ok(addrs) => {
-            let first = |v4| addrs.iter().find(|addr| addr.is_ipv4() == v4).copied();
-            [first(true), first(false)].into_iter().flatten().collect()
-        }
-        Err(error) => {
-            complain(format!("{uri}: {error}"));
-            Vec::new()
-        }
-    }
 }

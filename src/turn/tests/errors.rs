@@ -52,6 +52,24 @@ fn a_300_without_an_address_of_the_family_or_with_a_bad_name_leads_nowhere() {
     assert_eq!(bench.take_events(), [Event::Problem(Problem::Redirected("a name that is none"))]);
 }
 
+/// RFC 8489 §14.16: 255 ASCII characters at most.
+#[test]
+fn an_alternate_domain_is_a_dns_name_of_255_characters_at_most() {
+    let name = |length: usize| format!("{}{}", "a.".repeat(120), "b".repeat(length - 240));
+    for (domain, is_name) in
+        [(name(255), true), (name(256), false), ("\u{e4}.example".to_owned(), false), (String::new(), false)]
+    {
+        let (mut bench, request) = asked();
+        redirect(&mut bench, &request, |answer| {
+            answer
+                .put_address(attr::ALTERNATE_SERVER, addr("203.0.113.2:3478"))
+                .put(attr::ALTERNATE_DOMAIN, domain.as_bytes());
+        });
+        let events = bench.take_events();
+        assert_eq!(matches!(&events[..], [Event::Redirected(_)]), is_name, "{domain} {events:?}");
+    }
+}
+
 /// RFC 8489 §6.3.4.
 #[test]
 fn a_server_that_fails_is_asked_again_four_times_at_growing_intervals() {

@@ -50,6 +50,20 @@ fn an_allocation_is_refreshed_before_it_ends() {
     }
 }
 
+/// RFC 8656 §8: a client may refresh whenever it wants to know.
+#[test]
+fn an_allocation_is_refreshed_at_once_if_somebody_asks_and_once_only() {
+    let mut bench = Bench::allocated();
+    bench.client.refresh(bench.now);
+    bench.client.refresh(bench.now);
+    let refresh = one(bench.drain());
+    assert_eq!(refresh.method(), Method::REFRESH);
+    bench.refuse(&refresh, code::ALLOCATION_MISMATCH);
+    assert_eq!(bench.take_events(), [Event::Lost]);
+    bench.client.refresh(bench.now);
+    assert!(bench.drain().is_empty(), "there is nothing to refresh");
+}
+
 /// RFC 8656 §8.3: any error but 437 leaves the allocation as it is.
 #[test]
 fn an_allocation_that_cannot_be_refreshed_ends_at_its_time() {

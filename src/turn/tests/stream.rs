@@ -79,3 +79,19 @@ fn silence_on_the_connection_of_an_allocation_says_that_it_is_dead() {
     assert_eq!(bench.now - asked_at, Duration::from_millis(39_500));
     assert_eq!(bench.events, [Event::Stalled]);
 }
+
+/// RFC 8489 §9.1.4, §9.2.5.
+#[test]
+fn an_answer_on_a_stream_that_nobody_signed_ends_its_transaction_at_once() {
+    let mut bench = over_tcp();
+    let first = bench.slot();
+    bench.challenge(&first, code::UNAUTHENTICATED, "nonce", None);
+    let second = bench.slot();
+    let mut buf = [0; 600];
+    let message = second.message();
+    let mut forged = Writer::new(&mut buf, Class::Success, message.method(), message.transaction_id());
+    forged.put_xor_address(attr::XOR_RELAYED_ADDRESS, addr("203.0.113.1:50000")).put_lifetime(secs(600));
+    let forged = forged.finish().unwrap().to_vec();
+    assert_eq!(bench.receive(&forged), Received::Consumed);
+    assert_eq!(bench.take_events(), [Event::Problem(Problem::IntegrityViolated)]);
+}
