@@ -10,6 +10,7 @@
 use super::Agent;
 use super::bases::Via;
 use super::event::ServerProblem;
+use super::output::Intent;
 use super::relays::{Link, RelayId};
 use crate::candidate::BaseId;
 use crate::io::CloseReason;
@@ -124,6 +125,15 @@ impl Agent {
         self.follow_relay(now, id);
     }
 
+    /// Whether a relay moves at a restart, which then waits for it.
+    pub(super) fn await_relay(&mut self, id: RelayId) -> bool {
+        let Some(relay) = self.relays.get_mut(id).filter(|relay| relay.client.is_moving()) else {
+            return false;
+        };
+        (relay.awaited, relay.settled) = (true, false);
+        true
+    }
+
     /// The connection for a relay that moves stands.
     pub(super) fn arrive(&mut self, now: Instant, id: RelayId) {
         let Some(relay) = self.relays.get_mut(id) else { return };
@@ -135,12 +145,28 @@ impl Agent {
         }
     }
 
-    /// The server knows where the client is now.
+    /// The server knows where the client is now. It sends the peer's data there from the first message to the peer on
+    /// (RFC 8016 §3.2.2): an indication is one that nobody answers, for those who have nothing to say at the moment.
     pub(super) fn follow_moved(&mut self, now: Instant, id: RelayId) {
-        if let Some(relay) = self.relays.get_mut(id) {
-            relay.moved_at = Some(now);
+        let Some(relay) = self.relays.get_mut(id) else { return };
+        relay.moved_at = Some(now);
+        let relayed: Vec<BaseId> = relay.bases().collect();
+        if std::mem::take(&mut relay.awaited) {
+            relay.settled = true;
+            let known = relay.mapped.map(|mapped| (relay.server_addr, mapped));
+            for base in &relayed {
+                if let Some(((server, mapped), entry)) = known.zip(self.bases.get(*base).copied()) {
+                    self.offer_relayed(now, *base, &entry, server, mapped);
+                }
+            }
         }
         self.follow_paths(now);
+        for index in 0..self.flows.len() {
+            let pair = self.flows[index].pair.and_then(|pair| self.pair_in_use(pair));
+            if pair.is_some_and(|pair| relayed.contains(&pair.base)) {
+                self.intents.push(Intent::Indication(index));
+            }
+        }
     }
 
     /// With the connection goes the 5-tuple. With a ticket the relay goes on over another connection; without one the

@@ -83,6 +83,7 @@ impl Agent {
                 self.relay_problem(id, ServerProblem::AllocationLost);
                 self.forget_relayed(now, id);
                 self.revive(now, id);
+                self.replace_awaited(id);
             }
         }
     }
@@ -159,6 +160,23 @@ impl Agent {
             relay.client.learn(known.clone());
         }
         let _ = relay.client.handle_input(now, turn::Input::Slot);
+    }
+
+    /// The session that was restarted while its relay moved needs another one at once: gathering waits for it.
+    fn replace_awaited(&mut self, id: RelayId) {
+        let Some(relay) = self.relays.get_mut(id).filter(|relay| relay.awaited) else { return };
+        relay.awaited = false;
+        let (number, from) = (relay.server, relay.from);
+        let Some(server) = self.turn_server(number).filter(|_| self.bases.get(from).is_some()).cloned()
+        else {
+            return;
+        };
+        let seed = self.rng.seed();
+        self.relays.begin_at(id, &server, seed, &mut self.connections);
+        if let Some(relay) = self.relays.get_mut(id) {
+            relay.settled = false;
+            relay.revival.stop();
+        }
     }
 
     pub(super) fn run_revivals(&mut self, now: Instant) {

@@ -64,6 +64,8 @@ pub(super) struct Relay {
     pub(super) revivals: u8,
     /// How long it waits for a socket to move to.
     pub(super) home: Timer,
+    /// A restart came while it moved: gathering waits for what becomes of it.
+    pub(super) awaited: bool,
     /// When it moved last.
     pub(super) moved_at: Option<Instant>,
 }
@@ -95,6 +97,7 @@ impl Relay {
             revival: Timer::STOPPED,
             revivals: 0,
             home: Timer::STOPPED,
+            awaited: false,
             moved_at: None,
         }
     }

@@ -76,6 +76,8 @@ impl Agent {
             }
             match base.via {
                 Via::Socket | Via::Tcp(_) => self.gather_on(id, &base),
+                // On its way to another place, or lost: it is offered when its server says which.
+                Via::Relay(relay) if self.await_relay(relay) => {}
                 Via::Relay(relay) => {
                     let relay = self.relays.get(relay);
                     let known = relay.and_then(|relay| {

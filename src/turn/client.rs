@@ -165,6 +165,12 @@ impl Client {
         live
     }
 
+    /// Whether there is an allocation whose server does not know where its client is: from [`Client::detach`] until
+    /// [`Event::Moved`].
+    pub fn is_moving(&self) -> bool {
+        self.allocation.is_live() && !self.allocation.is_in_place()
+    }
+
     /// Whether there is nothing more to send or to wait for.
     pub fn is_finished(&self) -> bool {
         self.allocation.is_over() && self.requests.deadline().is_none()

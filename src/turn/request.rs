@@ -7,12 +7,18 @@ use super::problem::Problem;
 use crate::rng::Rng;
 use crate::stun::transaction::{Due, RTO, TI, Transaction, Transactions};
 use crate::stun::{Family, Method, TransactionId};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 
 /// Open transactions with one server (RFC 8489 §6.2).
 const MAX_OPEN: usize = 10;
 /// How often a server is told that its allocation is not needed any more; after that it ends by itself.
 const DELETE_REQUESTS: u8 = 3;
+
+/// How often a server is told where its client is now; after that the allocation is taken to be lost, 7.5 s after the first
+/// request, since nothing can be sent meanwhile.
+const MOVE_REQUESTS: u8 = 4;
+/// The same on a connection.
+const MOVE_PATIENCE: Duration = Duration::from_millis(7500);
 
 /// What a transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +103,10 @@ impl Requests {
         let id = self.id();
         match self.delivery {
             Delivery::Datagrams => self.transactions.start(now, id, purpose, RTO),
-            Delivery::Stream => self.transactions.start_reliable(now, id, purpose, TI),
+            Delivery::Stream => {
+                let ti = if purpose == Purpose::Move { MOVE_PATIENCE } else { TI };
+                self.transactions.start_reliable(now, id, purpose, ti);
+            }
         }
         self.outgoing.push_back(id);
         id
@@ -139,19 +148,29 @@ impl Requests {
                     self.end(id);
                     return Some((Purpose::Delete, Problem::Unreachable));
                 }
+                Due::Retransmit(id, Purpose::Move) if self.sent(id) > MOVE_REQUESTS => {
+                    let problem = self.silence(id);
+                    self.end(id);
+                    return Some((Purpose::Move, problem));
+                }
                 Due::Retransmit(id, _) => {
                     if !self.outgoing.contains(&id) {
                         self.outgoing.push_back(id);
                     }
                 }
                 Due::TimedOut(id, purpose) => {
-                    let doubted = self.doubted.remove(&id);
-                    let problem = if doubted { Problem::IntegrityViolated } else { Problem::Unreachable };
+                    let problem = self.silence(id);
+                    self.doubted.remove(&id);
                     return Some((purpose, problem));
                 }
             }
         }
         None
+    }
+
+    /// What it means that no answer came which the server can have signed.
+    fn silence(&self, id: TransactionId) -> Problem {
+        if self.doubted.contains(&id) { Problem::IntegrityViolated } else { Problem::Unreachable }
     }
 
     fn sent(&self, id: TransactionId) -> u8 {

@@ -344,7 +344,6 @@ fn a_refused_allocation_is_not_asked_for_again_and_says_when_it_may_be() {
         (400, None),
         (403, None),
         (437, Some(secs(120))),
-        (440, None),
         (441, None),
         (442, None),
         (486, Some(secs(60))),

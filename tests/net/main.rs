@@ -1,6 +1,7 @@
 //! Real sockets on the loopback interface. Nothing here measures time: timeouts only end what hangs.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod broken_relay;
 mod connection;
 #[cfg(feature = "dns")]
 mod dns;

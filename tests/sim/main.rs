@@ -22,6 +22,7 @@ mod relayed;
 mod renomination;
 mod replay;
 mod restart;
+mod roaming;
 mod roles;
 mod scenarios;
 mod schedule;

@@ -150,3 +150,34 @@ fn a_connection_that_breaks_right_after_a_move_is_the_end_of_the_allocation() {
     assert_eq!(bench.problems().last(), Some(&&ServerProblem::AllocationLost));
     assert!(bench.events.contains(&Event::RestartNeeded(Why::PathGone)));
 }
+
+/// An application that restarts at once when the path is gone: gathering waits for what becomes of the relay, and the session
+/// goes on with the one that there is, or with another one.
+#[test]
+fn a_restart_while_a_relay_moves_waits_for_it_or_gets_another_one() {
+    // The request on the new connection gets no answer, as if the server had forgotten everything.
+    let mut bench = connected(server().over(ServerTransport::Tcp));
+    bench.run(secs(6));
+    bench.servers.get_mut(&addr(A)).unwrap().does = Does::Nothing;
+    bench.cut(CloseReason::Reset);
+    bench.run(ms(100));
+    bench.agent.restart(bench.now);
+    bench.peer.restart(bench.now);
+    bench.run(ms(100));
+    bench.servers.get_mut(&addr(A)).unwrap().does = Does::Allocate(RELAYED);
+    let heard = bench.heard.len();
+    bench.run(secs(9));
+    bench.connect();
+    assert!(bench.send(b"after the restart"));
+    assert_eq!(bench.heard.len(), heard + 1);
+    assert_eq!(bench.asked_for(A, Method::ALLOCATE).len(), 3, "the challenge is known");
+    let mut bench = connected(server());
+    bench.remove_socket(0);
+    bench.add_socket(1, NEXT);
+    bench.agent.restart(bench.now);
+    bench.peer.restart(bench.now);
+    bench.run(ms(200));
+    assert!(bench.send(b"on the old pair"), "the relay moved");
+    bench.connect();
+    assert_eq!(bench.asked_for(A, Method::ALLOCATE).len(), 2, "and serves the next session too");
+}

@@ -1,8 +1,8 @@
 //! Mobility (RFC 8016).
 
 use super::*;
-use crate::turn::Mobility;
 use crate::turn::data::Framing;
+use crate::turn::{Mobility, ServerTransport};
 
 impl Bench {
     fn with_ticket(&mut self, request: &Request, ticket: Option<&[u8]>) {
@@ -20,7 +20,11 @@ impl Bench {
 
     /// One with a permission and a channel for [`PEER`].
     fn mobile() -> Self {
-        let mut bench = Self::new();
+        Self::mobile_over(ServerTransport::Udp)
+    }
+
+    fn mobile_over(transport: ServerTransport) -> Self {
+        let mut bench = Self::of(TurnServer::new(addr("203.0.113.1:3478"), "user", "pass").over(transport));
         let first = bench.slot();
         bench.challenge(&first, code::UNAUTHENTICATED, "nonce", None);
         let second = bench.slot();
@@ -218,4 +222,37 @@ fn an_allocation_without_a_place_ends_with_its_time() {
     while bench.step().is_some() {}
     assert!(bench.now - bench.start >= secs(600));
     assert!(bench.take_events().contains(&Event::Lost));
+}
+
+/// Nothing can be sent meanwhile, so that it is not waited for as long as for other answers.
+#[test]
+fn a_move_that_nobody_confirms_is_given_up_after_7_5_seconds() {
+    for (transport, requests) in [(ServerTransport::Udp, 4), (ServerTransport::Tcp, 1)] {
+        for doubted in [false, true] {
+            let mut bench = Bench::mobile_over(transport.clone());
+            bench.client.detach(bench.now);
+            bench.client.attach(bench.now);
+            let began = bench.now;
+            let moving = one(bench.drain());
+            if doubted {
+                // What coturn says of a ticket that it does not know: nobody has signed it.
+                let mut buf = [0; 100];
+                let id = moving.message().transaction_id();
+                let answer = Writer::error(&mut buf, Method::REFRESH, id, 404).finish().unwrap().to_vec();
+                assert_eq!(bench.receive(&answer), Received::Consumed);
+            }
+            let mut sent = 1;
+            sent += bench.drain().len();
+            while bench.events.is_empty() {
+                bench.step().unwrap();
+                sent += bench.drain().len();
+            }
+            let problem = if doubted { Problem::IntegrityViolated } else { Problem::Unreachable };
+            assert_eq!(bench.take_events(), [Event::Problem(problem), Event::Lost]);
+            // On a stream nobody else answers (RFC 8489 §9.2.5).
+            let is_over = doubted && transport == ServerTransport::Tcp;
+            let after = if is_over { 0 } else { 7500 };
+            assert_eq!((sent, (bench.now - began).as_millis()), (requests, after));
+        }
+    }
 }

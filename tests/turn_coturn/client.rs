@@ -1,12 +1,6 @@
-//! The TURN client against coturn on loopback. It needs `turnserver`, so it is ignored unless asked for:
-//!
-//! ```text
-//! cargo test --test turn_coturn -- --ignored
-//! ```
-#![expect(clippy::disallowed_methods, reason = "a real server runs in real time")]
+//! The machines alone, over UDP: the client, and agents that may only use relays.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use floe::agent::Policy;
@@ -16,39 +10,13 @@ use floe::turn::data::{Framing, HEADROOM, TAILROOM, wrap};
 use floe::turn::{Client, Event, Input, Output, Problem, Received, TurnServer};
 use floe::{Agent, Config, Role, State, agent};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+use crate::coturn::{Coturn, PATIENCE};
 
-struct Coturn(Child, SocketAddr);
-
-impl Coturn {
-    fn start(ip: &str) -> Self {
-        let free = UdpSocket::bind((ip, 0)).expect("a free port").local_addr().expect("its address");
-        let child = Command::new("turnserver")
-            .args([
-                "-n",
-                "--listening-ip",
-                ip,
-                "--relay-ip",
-                ip,
-                "--listening-port",
-                &free.port().to_string(),
-            ])
-            .args(["--lt-cred-mech", "--realm", "lab.example", "--user", "ann:correct horse", "--no-cli"])
-            .args(["--no-tls", "--no-dtls", "--allow-loopback-peers", "--cli-password", "unused"])
-            .args(["--log-file", "stdout", "--pidfile", "/dev/null", "--userdb", "/dev/null"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("turnserver");
-        Self(child, free)
-    }
-}
-
-impl Drop for Coturn {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+fn socket(server: &Coturn) -> UdpSocket {
+    let socket = UdpSocket::bind((server.addr.ip(), 0)).expect("a socket");
+    socket.connect(server.addr).expect("loopback");
+    socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a timeout");
+    socket
 }
 
 /// A client with a socket of its own.
@@ -61,10 +29,8 @@ struct Side {
 
 impl Side {
     fn new(server: &Coturn, password: &str, seed: u8) -> Self {
-        let socket = UdpSocket::bind((server.1.ip(), 0)).expect("a socket");
-        socket.connect(server.1).expect("loopback");
-        socket.set_read_timeout(Some(Duration::from_millis(5))).expect("a timeout");
-        let client = Client::new(TurnServer::new(server.1, "ann", password), [seed; 32]);
+        let socket = socket(server);
+        let client = Client::new(TurnServer::new(server.addr, "ann", password), [seed; 32]);
         Self { client, socket, events: Vec::new(), heard: Vec::new() }
     }
 
@@ -127,7 +93,7 @@ fn run(sides: &mut [&mut Side], done: impl Fn(&[&mut Side]) -> bool) {
 }
 
 fn two_clients_talk(ip: &str) {
-    let server = Coturn::start(ip);
+    let server = Coturn::start(ip, &[]);
     let (mut a, mut b) = (Side::new(&server, "correct horse", 1), Side::new(&server, "correct horse", 2));
     run(&mut [&mut a, &mut b], |sides| sides.iter().all(|side| side.relayed().is_some()));
     let (at_a, at_b) = (a.relayed().expect("allocated"), b.relayed().expect("allocated"));
@@ -163,10 +129,74 @@ fn two_clients_talk_through_coturn_over_ipv6() {
     two_clients_talk("::1");
 }
 
+/// RFC 8016: the relayed address stays, with its permission and its channel.
+#[test]
+#[ignore = "needs coturn"]
+fn a_client_moves_from_socket_to_socket() {
+    let server = Coturn::start("127.0.0.1", &["--mobility"]);
+    let (mut a, mut b) = (Side::new(&server, "correct horse", 1), Side::new(&server, "correct horse", 2));
+    run(&mut [&mut a, &mut b], |sides| sides.iter().all(|side| side.relayed().is_some()));
+    let (at_a, at_b) = (a.relayed().expect("allocated"), b.relayed().expect("allocated"));
+    a.client.permit(at_b);
+    b.client.permit(at_a);
+    run(&mut [&mut a, &mut b], |sides| {
+        sides[0].client.framing(at_b).is_some() && sides[1].client.framing(at_a).is_some()
+    });
+    a.client.bind(at_b);
+    run(&mut [&mut a, &mut b], |sides| matches!(sides[0].client.framing(at_b), Some(Framing::Channel(_))));
+    for round in 0..2 {
+        assert!(a.client.detach(Instant::now()), "coturn gives a ticket each time");
+        let old = std::mem::replace(&mut a.socket, socket(&server));
+        drop(old);
+        a.client.attach(Instant::now());
+        run(&mut [&mut a], |sides| sides[0].client.framing(at_b).is_some());
+        a.send(at_b, b"from elsewhere");
+        run(&mut [&mut a, &mut b], |sides| sides[1].heard.len() > round);
+        b.send(at_a, b"and back");
+        run(&mut [&mut a, &mut b], |sides| sides[0].heard.len() > round);
+    }
+    assert_eq!(b.heard, [(at_a, b"from elsewhere".to_vec()), (at_a, b"from elsewhere".to_vec())]);
+    assert!(matches!(a.client.framing(at_b), Some(Framing::Channel(_))));
+    let moved = a.events.iter().filter(|event| **event == Event::Moved).count();
+    assert_eq!((moved, a.events.contains(&Event::Lost)), (2, false));
+}
+
+#[test]
+#[ignore = "needs coturn"]
+fn a_coturn_without_mobility_is_asked_again_without_the_wish() {
+    let server = Coturn::start("127.0.0.1", &[]);
+    let mut a = Side::new(&server, "correct horse", 1);
+    run(&mut [&mut a], |sides| sides[0].relayed().is_some());
+    assert!(!a.client.detach(Instant::now()));
+    assert_eq!(a.client.traffic().answers, 3, "401, 405, success");
+}
+
+/// 438 with each request after two seconds, and the user's second allocation is one too many.
+#[test]
+#[ignore = "needs coturn"]
+fn stale_nonces_are_met_and_a_quota_is_told() {
+    let server = Coturn::start("127.0.0.1", &["--stale-nonce=1", "--user-quota=1"]);
+    let mut a = Side::new(&server, "correct horse", 1);
+    run(&mut [&mut a], |sides| sides[0].relayed().is_some());
+    let mut b = Side::new(&server, "correct horse", 2);
+    run(&mut [&mut b], |sides| !sides[0].events.is_empty());
+    let Event::Problem(problem) = &b.events[0] else { panic!("{:?}", b.events) };
+    assert!(matches!(problem, Problem::Error { code: 486, .. }), "{problem:?}");
+    assert_eq!(problem.pause(), Some(Duration::from_secs(60)));
+    for n in 1..4 {
+        std::thread::sleep(Duration::from_millis(2100));
+        let peer = SocketAddr::from(([127, 0, 0, n], 9));
+        let before = a.client.traffic();
+        a.client.permit(peer);
+        run(&mut [&mut a], |sides| sides[0].client.framing(peer).is_some());
+        assert_eq!(a.client.traffic().requests - before.requests, 2, "438, success");
+    }
+}
+
 #[test]
 #[ignore = "needs coturn"]
 fn coturn_rejects_a_wrong_password() {
-    let server = Coturn::start("127.0.0.1");
+    let server = Coturn::start("127.0.0.1", &[]);
     let mut side = Side::new(&server, "wrong", 3);
     run(&mut [&mut side], |sides| !sides[0].events.is_empty());
     assert_eq!(side.events, [Event::Problem(Problem::Unauthorized)]);
@@ -183,9 +213,9 @@ struct Hidden {
 
 impl Hidden {
     fn new(server: &Coturn, role: Role, seed: u8) -> Self {
-        let socket = UdpSocket::bind((server.1.ip(), 0)).expect("a socket");
+        let socket = UdpSocket::bind((server.addr.ip(), 0)).expect("a socket");
         socket.set_read_timeout(Some(Duration::from_millis(2))).expect("a timeout");
-        let turn = TurnServer::new(server.1, "ann", "correct horse");
+        let turn = TurnServer::new(server.addr, "ann", "correct horse");
         let config = Config::new(role, [seed; 32]).policy(Policy::Relay).turn_server(turn);
         let now = Instant::now();
         let mut agent = Agent::new(config, now);
@@ -236,7 +266,7 @@ impl Hidden {
 #[test]
 #[ignore = "needs coturn"]
 fn agents_that_may_only_use_relays_connect_and_get_a_channel() {
-    let server = Coturn::start("127.0.0.1");
+    let server = Coturn::start("127.0.0.1", &[]);
     let mut a = Hidden::new(&server, Role::Controlling, 1);
     let mut b = Hidden::new(&server, Role::Controlled, 2);
     let start = Instant::now();
