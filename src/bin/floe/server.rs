@@ -132,6 +132,8 @@ struct Counters {
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     let started = Instant::now();
     let server = start(&args).await?;
+    // Whoever has read where it listens may ask.
+    let mut asked = exit::Asked::new();
     for Listening { protocol, addr } in server.listening() {
         lines::print(&format!("listening on {protocol} {addr}"));
     }
@@ -143,7 +145,6 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         }
     };
     let mut end = std::pin::pin!(exit::interrupted());
-    let mut asked = exit::Asked::new();
     let mut interval = args.stats_interval.map(|seconds| {
         let every = Duration::from_secs(seconds);
         tokio::time::interval_at(started + every, every)
