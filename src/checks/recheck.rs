@@ -142,10 +142,15 @@ impl ChecklistSet {
         }
     }
 
-    /// How likely the next pair is that has not been checked yet.
+    /// How likely the next pair is that has not been checked yet, and may be: a TCP pair that has to wait for other
+    /// connections holds nobody back.
     fn likeliest_waiting(&self) -> Option<Likelihood> {
         let running = |list: &&Checklist| list.remote.is_some() && list.state != ChecklistState::Failed;
-        let first = self.checklists.iter().filter(running).filter_map(|list| list.waiting.first());
+        let first = self
+            .checklists
+            .iter()
+            .filter(running)
+            .filter_map(|list| list.waiting.iter().find(|(.., id)| !self.is_held(*id)));
         first.map(|(likelihood, ..)| likelihood.0).max()
     }
 }
