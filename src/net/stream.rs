@@ -128,6 +128,17 @@ impl Stream {
         self.drained.notify_waiters();
     }
 
+    /// Waits until the connection is closed, and then as long as it may take to send what is left.
+    async fn lingers(&self) {
+        loop {
+            let filled = self.filled.notified();
+            if self.pipe().is_closed {
+                return tokio::time::sleep(LINGER).await;
+            }
+            filled.await;
+        }
+    }
+
     /// Hands the pipe to the kernel until the connection is closed.
     async fn write(&self, mut writer: WriteHalf<Pin<Box<dyn Io>>>) {
         let mut batch = Vec::new();
@@ -140,9 +151,12 @@ impl Stream {
             };
             if !batch.is_empty() {
                 self.drained.notify_waiters();
-                let written = writer.write_all(&batch);
-                let limit = if is_closed { LINGER } else { Duration::MAX };
-                if !matches!(tokio::time::timeout(limit, written).await, Ok(Ok(()))) {
+                let is_written = tokio::select! {
+                    written = writer.write_all(&batch) => written.is_ok(),
+                    // The other side may have stopped reading for good.
+                    () = self.lingers() => false,
+                };
+                if !is_written {
                     break;
                 }
                 batch.clear();

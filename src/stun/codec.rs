@@ -183,10 +183,7 @@ impl<'a> Attributes<'a> {
 
 /// Text of a peer that nothing depends on.
 pub(super) fn lenient_text(value: &[u8]) -> Cow<'_, str> {
-    let text = value.get(..MAX_TEXT).unwrap_or(value);
-    // Some servers count their padding.
-    let end = text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    String::from_utf8_lossy(text.get(..end).unwrap_or(text))
+    String::from_utf8_lossy(value.get(..MAX_TEXT).unwrap_or(value))
 }
 
 impl Writer<'_> {

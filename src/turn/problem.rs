@@ -78,6 +78,7 @@ impl Problem {
 
 impl From<ErrorCode<'_>> for Problem {
     fn from(error: ErrorCode<'_>) -> Self {
-        Self::Error { code: error.code, reason: error.reason.into_owned() }
+        // Some servers count their padding.
+        Self::Error { code: error.code, reason: error.reason.trim_end_matches('\0').to_owned() }
     }
 }
