@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use floe::sim::{Host, HostId, Interface, Link, Nat, World};
+use floe::sim::{Gateway, Host, HostId, Interface, Link, Nat, World};
 use floe::{Config, Role};
 
 use super::{ms, secs, seed};
@@ -24,7 +24,17 @@ struct Scenario {
     name: &'static str,
     skew: Duration,
     hosts: fn(&mut World) -> [Host; 2],
-    stun: bool,
+    servers: Servers,
+}
+
+/// What the agents can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Servers {
+    None,
+    /// One STUN server.
+    Stun,
+    /// A relay each, where its NAT is: all of the way lies between the two sites.
+    Relays { rtt: Duration },
 }
 
 fn public(link: Link) -> Interface {
@@ -57,8 +67,13 @@ fn behind(nat: Nat) -> Interface {
     Interface::v4(nat.link(half(ms(100)))).link(Link::ideal())
 }
 
+/// A host that is as far from the others as the paths between them say.
+fn site(gateway: impl Into<Gateway>) -> Interface {
+    Interface::v4(gateway).link(Link::ideal())
+}
+
 fn scenarios() -> Vec<Scenario> {
-    let plain = |name, skew, hosts| Scenario { name, skew: ms(skew), hosts, stun: false };
+    let plain = |name, skew, hosts| Scenario { name, skew: ms(skew), hosts, servers: Servers::None };
     vec![
         plain("S1", 0, |_| one_each(ms(100))),
         plain("S2", 50, |_| one_each(ms(100))),
@@ -66,11 +81,11 @@ fn scenarios() -> Vec<Scenario> {
         plain("S4a", 1, |_| six(|side, k| format!("198.18.{}.{}", 100 + k, 1 + side))),
         plain("S4b", 1, |_| six(|side, k| format!("198.18.{}.1", 100 + 10 * k + side))),
         Scenario {
-            stun: true,
+            servers: Servers::Stun,
             ..plain("S5", 60, |_| [(); 2].map(|()| behind(Nat::port_restricted()).into()))
         },
         Scenario {
-            stun: true,
+            servers: Servers::Stun,
             ..plain("S6", 60, |_| {
                 [0, 1].map(|side| {
                     let dead = (0..5).map(|k| {
@@ -84,8 +99,12 @@ fn scenarios() -> Vec<Scenario> {
             })
         },
         Scenario {
-            stun: true,
+            servers: Servers::Stun,
             ..plain("S7", 50, |_| [behind(Nat::symmetric()).into(), public(half(ms(100))).into()])
+        },
+        Scenario {
+            servers: Servers::Relays { rtt: ms(100) },
+            ..plain("S8", 60, |_| [(); 2].map(|()| site(Nat::symmetric().link(Link::ideal())).into()))
         },
     ]
 }
@@ -93,24 +112,42 @@ fn scenarios() -> Vec<Scenario> {
 impl Scenario {
     fn run(&self, pacing: Duration, world_seed: u64) -> Outcome {
         let mut world = World::new(world_seed);
-        let server = self.stun.then(|| world.stun_server());
         let hosts = (self.hosts)(&mut world);
-        let mut roles = [(Role::Controlling, 1), (Role::Controlled, 2)].into_iter();
-        let [a, b] = hosts.map(|host| {
-            let (role, byte) = roles.next().expect("two agents");
-            let config = Config::new(role, seed(byte)).pacing(pacing);
-            let config = server.iter().fold(config, |config, server| config.stun_server(*server));
-            world.agent(host, config)
-        });
+        let configs = [(Role::Controlling, 1), (Role::Controlled, 2)]
+            .map(|(role, byte)| Config::new(role, seed(byte)).pacing(pacing));
+        let [a, b] = match self.servers {
+            Servers::None => agents(&mut world, hosts, configs),
+            Servers::Stun => {
+                let server = world.stun_server();
+                agents(&mut world, hosts, configs.map(|config| config.stun_server(server)))
+            }
+            Servers::Relays { rtt } => {
+                let relays = [(); 2].map(|()| world.further_server(site(Nat::none())));
+                let [a, b] = configs;
+                let [first, second] = relays.map(|relay| world.turn_server_on(relay));
+                let both = agents(&mut world, hosts, [a.turn_server(first), b.turn_server(second)]);
+                let sites = [[both[0], relays[0]], [both[1], relays[1]]];
+                for (from, to) in sites[0].iter().flat_map(|from| sites[1].map(|to| (*from, to))) {
+                    world.set_path(from, to, Link::ideal().latency(rtt / 2));
+                    world.set_path(to, from, Link::ideal().latency(rtt / 2));
+                }
+                both
+            }
+        };
         world.run_for(secs(12));
         measure(&mut world, [a, b], self.skew)
     }
 }
 
+fn agents(world: &mut World, [a, b]: [Host; 2], [first, second]: [Config; 2]) -> [HostId; 2] {
+    [world.agent(a, first), world.agent(b, second)]
+}
+
 /// From the first signal on, which reaches the controlled agent at once and the controlling one after `skew`.
 fn measure(world: &mut World, [a, b]: [HostId; 2], skew: Duration) -> Outcome {
     let start = world.elapsed();
-    let sent = world.packets().sent;
+    let sent_by = |world: &World| world.packets_of(a).sent + world.packets_of(b).sent;
+    let sent = sent_by(world);
     world.signal_one_way(a, b, Duration::ZERO);
     world.signal_one_way(b, a, skew);
     let until = |world: &mut World, done: &dyn Fn(&World, HostId) -> bool| {
@@ -123,7 +160,7 @@ fn measure(world: &mut World, [a, b]: [HostId; 2], skew: Duration) -> Outcome {
                 }
             }
         }
-        (at.map(|at| at.unwrap_or(f64::INFINITY)), (world.packets().sent - sent) as u32)
+        (at.map(|at| at.unwrap_or(f64::INFINITY)), (sent_by(world) - sent) as u32)
     };
     let (usable, first) = until(world, &|world, host| world.usable(host));
     let (completed, all) = until(world, &|world, host| world.completed(host));
@@ -132,7 +169,7 @@ fn measure(world: &mut World, [a, b]: [HostId; 2], skew: Duration) -> Outcome {
 
 /// What each scenario may take at the default Ta: when the controlling and the controlled agent are usable at the latest,
 /// and packets until both are usable, or until both have completed.
-const GOALS: [(&str, [f64; 2], Packets); 8] = [
+const GOALS: [(&str, [f64; 2], Packets); 9] = [
     ("S1", [100.0, 100.0], Packets::Completed(14)),
     ("S2", [150.0, 100.0], Packets::Completed(14)),
     ("S3", [3.0, 2.0], Packets::Completed(14)),
@@ -141,6 +178,7 @@ const GOALS: [(&str, [f64; 2], Packets); 8] = [
     ("S5", [165.0, 165.0], Packets::Usable(40)),
     ("S6", [180.0, 180.0], Packets::Usable(90)),
     ("S7", [150.0, 200.0], Packets::Completed(14)),
+    ("S8", [175.0, 175.0], Packets::Usable(1000)),
 ];
 
 #[derive(Debug, Clone, Copy)]
