@@ -34,7 +34,9 @@ enum Servers {
     /// One STUN server.
     Stun,
     /// A relay each, where its NAT is: all of the way lies between the two sites.
-    Relays { rtt: Duration },
+    Relays {
+        rtt: Duration,
+    },
 }
 
 fn public(link: Link) -> Interface {
