@@ -7,19 +7,25 @@ use std::time::{Duration, Instant};
 
 use crate::contenders;
 use crate::lab::Lab;
-use crate::meter::{allocations, live};
+use crate::meter::allocations;
 use crate::peer::Contender;
 use crate::table::names;
 
 /// Longer than this callgrind is not waited for.
-const PATIENCE: &str = "900";
+const PATIENCE: &str = "1080";
 
 fn contender(name: &str) -> Contender {
     contenders().into_iter().find(|it| it.name == name).expect("an implementation")
 }
 
+/// Only differences are used.
+#[expect(clippy::disallowed_methods, reason = "an Instant has no other constructor")]
+fn start() -> Instant {
+    Instant::now()
+}
+
 fn connected(name: &str, sockets: u32) -> Option<Lab> {
-    let mut lab = Lab::new(&contender(name), Instant::now(), sockets);
+    let mut lab = Lab::new(&contender(name), start(), sockets);
     lab.signal();
     lab.complete().then_some(lab)
 }
@@ -100,7 +106,7 @@ fn or_dash(count: Option<u64>) -> String {
 }
 
 fn created(name: &str, sockets: u32) -> u64 {
-    let lab = Lab::new(&contender(name), Instant::now(), sockets);
+    let lab = Lab::new(&contender(name), start(), sockets);
     lab.weigh()
 }
 

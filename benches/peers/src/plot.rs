@@ -9,7 +9,7 @@ const LEFT: f64 = 60.0;
 const TOP: f64 = 70.0;
 const LINE: f64 = 34.0;
 /// Milliseconds at both ends.
-const ENDS: [f64; 2] = [2.0, 6000.0];
+const ENDS: [f64; 2] = [2.0, 20_000.0];
 /// Of floe and of each peer; they are told apart without colours by their shapes too.
 const COLOURS: [&str; 4] = ["#0b6e4f", "#c8553d", "#3d5a98", "#8a6d00"];
 
@@ -52,7 +52,7 @@ pub(crate) fn svg(rows: &[Row]) -> String {
         let words = text(at + 12.0, line + 4.0, "start", &format!("{name}, {settings}"));
         writeln!(out, "{}{words}", mark(column, at, line)).expect("text");
     }
-    for ms in [2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000] {
+    for ms in [2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000] {
         let at = x(f64::from(ms));
         writeln!(
             out,

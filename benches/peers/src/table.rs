@@ -14,6 +14,8 @@ pub(crate) struct Cell {
     pub(crate) late: f64,
     /// When the earlier one is; of many runs how many never are.
     early: f64,
+    /// When the later one has completed.
+    completed: f64,
     packets: f64,
     text: String,
     settings: &'static str,
@@ -42,7 +44,8 @@ pub(crate) fn names() -> Vec<&'static str> {
 }
 
 fn time(ms: f64) -> String {
-    if ms.is_finite() { format!("{ms}") } else { "never".to_owned() }
+    // Worlds are asked twice a millisecond.
+    if ms.is_finite() { format!("{}", (ms * 2.0).round() / 2.0) } else { "never".to_owned() }
 }
 
 fn cell(contender: &Contender, it: &Outcome) -> Cell {
@@ -51,6 +54,7 @@ fn cell(contender: &Contender, it: &Outcome) -> Cell {
     Cell {
         late: it.usable[0].max(it.usable[1]),
         early: it.usable[0].min(it.usable[1]),
+        completed: it.completed[0].max(it.completed[1]),
         packets: f64::from(first),
         text: format!("{} / {} · {first}, {all}", time(it.usable[0]), time(it.usable[1])),
         settings: contender.settings,
@@ -67,6 +71,7 @@ fn lossy_cell(contender: &Contender, loss: f64) -> Cell {
     Cell {
         late: it.p99[0],
         early: it.never[0] as f64,
+        completed: it.p99[1],
         packets: it.packets[0],
         text: format!(
             "{} / {} · {:.1}, {:.1}{never}",
@@ -139,8 +144,9 @@ pub(crate) fn rows() -> Vec<Row> {
         let of_loss = LOSSES.iter().filter(|(of, ..)| (of - loss).abs() < 0.01);
         for ((_, ta, [usable, completed]), own) in of_loss.zip(&cells) {
             let text = format!("Ta {ta}: {usable} / {completed}");
-            write!(goals, "{}{}", if goals.is_empty() { "" } else { "; " }, goal(&text, own.late <= *usable))
-                .expect("text");
+            let is_met = own.late <= *usable && own.completed <= *completed;
+            let separator = if goals.is_empty() { "" } else { "; " };
+            write!(goals, "{separator}{}", goal(&text, is_met)).expect("text");
         }
         rows.push(Row { name: format!("L{}", loss * 100.0), goal: goals, cells });
     }
