@@ -263,7 +263,8 @@ impl Distribution {
         };
         let both = [sorted(|it| it.usable), sorted(|it| it.completed)];
         let mean = |which: usize| {
-            outcomes.iter().map(|it| f64::from(it.packets[which])).sum::<f64>() / outcomes.len() as f64
+            outcomes.iter().map(|it| f64::from(it.packets[which])).sum::<f64>()
+                / f64::from(outcomes.len() as u32)
         };
         Self {
             p99: [0, 1].map(|which| both[which][outcomes.len() * 99 / 100]),
