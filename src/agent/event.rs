@@ -85,10 +85,6 @@ pub enum Received<'a> {
 #[must_use]
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an output lives for one turn of the loop; a box would be an allocation an event"
-)]
 pub enum Output<'b> {
     /// Send this datagram.
     Transmit(Transmit<'b>),
@@ -165,9 +161,9 @@ pub enum Event {
         /// The component.
         component: ComponentId,
         /// The local candidate of the pair.
-        local: Candidate,
+        local: Box<Candidate>,
         /// The remote candidate of the pair.
-        remote: Candidate,
+        remote: Box<Candidate>,
     },
 }
 

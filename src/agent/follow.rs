@@ -83,9 +83,11 @@ impl Agent {
         // What was lost before is made good.
         self.notes.losses.remove(&pair.component);
         let (component, base, peer) = (pair.component, pair.base, pair.destination);
-        let local =
-            pair.valid.and_then(|local| self.checks.local(local)).map(|local| local.candidate.clone());
-        let remote = self.checks.remote(pair.remote).map(|remote| remote.candidate.clone());
+        let local = pair
+            .valid
+            .and_then(|local| self.checks.local(local))
+            .map(|local| Box::new(local.candidate.clone()));
+        let remote = self.checks.remote(pair.remote).map(|remote| Box::new(remote.candidate.clone()));
         if let (Some(local), Some(remote)) = (local, remote) {
             self.events.push_back(Event::Selected { component, local, remote });
         }

@@ -143,7 +143,7 @@ impl Agent {
             let pair = session.pair(session.pair_of(base, source)?)?;
             (pair.authenticated || pair.valid.is_some()).then_some(pair.component)
         };
-        match known(&self.checks).or_else(|| self.previous.as_ref().and_then(known)) {
+        match known(&self.checks).or_else(|| self.previous.as_deref().and_then(known)) {
             Some(component) => {
                 self.stats.packets_received += 1;
                 self.stats.bytes_received += payload.len() as u64;

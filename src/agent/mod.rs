@@ -100,7 +100,7 @@ pub struct Agent {
     bases: Bases,
     checks: ChecklistSet,
     /// The ICE session before a restart, while a flow is on one of its pairs.
-    previous: Option<ChecklistSet>,
+    previous: Option<Box<ChecklistSet>>,
     /// How many generations of the peer's credentials were taken, by stream.
     heard: Vec<u32>,
     /// The peer's former ufrags, with their streams: what still comes of them is late.

@@ -155,7 +155,7 @@ impl Agent {
     }
 
     fn is_proven(&self, ends: Ends) -> bool {
-        let sessions = [Some(&self.checks), self.previous.as_ref()];
+        let sessions = [Some(&self.checks), self.previous.as_deref()];
         sessions.into_iter().flatten().any(|session| session.is_proven(ends.base, ends.remote))
     }
 
@@ -180,7 +180,7 @@ impl Agent {
     /// Connections without a pair are closed, and those that are being opened for none will be.
     pub(super) fn sweep_connections(&mut self) {
         let useless = |(ends, socket): &(Ends, SocketId)| {
-            let sessions = [Some(&self.checks), self.previous.as_ref()].into_iter().flatten();
+            let sessions = [Some(&self.checks), self.previous.as_deref()].into_iter().flatten();
             let mut own =
                 sessions.filter(|session| ends.opened.is_none_or(|opened| opened == session.generation));
             let is_stranger = self.connections.is_stranger(*socket) && self.bases.get(ends.base).is_some();

@@ -21,6 +21,13 @@ pub enum Permission {
     Needed,
 }
 
+/// Room for one element where a vector would make room for four: most sessions have one of what is large here.
+pub(super) fn reserve_first<T>(list: &mut Vec<T>) {
+    if list.capacity() == 0 {
+        list.reserve_exact(1);
+    }
+}
+
 impl ChecklistSet {
     /// Adds a candidate that is its own base, host or relayed, and pairs it with all remote candidates of its
     /// component. `Permission::Needed` holds ordinary checks back until [`Self::unblock`].
@@ -82,6 +89,7 @@ impl ChecklistSet {
             self.locals[gone] = Local { candidate, base, component };
             return Some(LocalId(gone as u16));
         }
+        reserve_first(&mut self.locals);
         self.locals.push(Local { candidate, base, component });
         Some(LocalId((self.locals.len() - 1) as u16))
     }
@@ -141,6 +149,7 @@ impl ChecklistSet {
             return None;
         }
         let priority = candidate.priority;
+        reserve_first(&mut self.remotes);
         self.remotes.push(Remote { candidate, addr, component, priority });
         Some(RemoteId((self.remotes.len() - 1) as u16))
     }
@@ -196,7 +205,8 @@ impl ChecklistSet {
         let free = has_free.then(|| self.places.iter().position(|place| place.pair.is_none())).flatten();
         let index = free.unwrap_or(self.places.len());
         if free.is_none() {
-            self.places.push(Place { stamp: 0, pair: None });
+            reserve_first(&mut self.places);
+            self.places.push(Place { stamp: self.first_stamp, pair: None });
         }
         let id = PairId { index: index as u16, stamp: self.places[index].stamp };
         let pair = Pair {

@@ -110,6 +110,8 @@ pub struct ChecklistSet {
     pub(super) remotes: Vec<Remote>,
     pub(super) bases: Bases,
     pub(super) places: Vec<Place>,
+    /// The stamp of a new place: above those of places that were given back.
+    pub(super) first_stamp: u16,
     /// A pair's identity is where a packet goes: its base and the remote transport address.
     pub(super) by_path: Map<(BaseId, SocketAddr), PairId>,
     pub(super) groups: Groups,
@@ -175,6 +177,7 @@ impl ChecklistSet {
             remotes: Vec::new(),
             bases: Bases::default(),
             places: Vec::new(),
+            first_stamp: 0,
             by_path: Map::default(),
             groups: Groups::default(),
             order: settings.order,

@@ -130,6 +130,12 @@ impl<K: Copy> Transactions<K> {
         self.due.insert((next, id));
     }
 
+    /// Gives back what is allocated, but room for so many.
+    pub fn shrink_to(&mut self, room: usize) {
+        self.open.shrink_to(room);
+        self.due.shrink_to(room);
+    }
+
     /// The open transaction of this id.
     pub fn find(&self, id: TransactionId) -> Option<&Transaction<K>> {
         self.open.get(&id)
