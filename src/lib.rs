@@ -51,6 +51,7 @@
 //! | [`turn`] | TURN client | 8656 |
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
+//! | `portmap` | ports that the gateway maps | 6887, 6886 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
 //! | [`tcp`] | messages on a stream | 8489, 8656, 4571 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
@@ -62,6 +63,7 @@
 //! - `tokio` (default): `floe::net`, real sockets and a real clock.
 //! - `tls`: TLS to TURN servers.
 //! - `dns`: SRV records, and name servers of one's own choice.
+//! - `portmap`: `floe::portmap`, ports of this host mapped by its gateway.
 //! - `sim`: `floe::sim`, the simulator.
 //! - `tls`: TLS of `floe::net::Server`.
 //! - `serde`: `Serialize` and `Deserialize` for signals and what is in them, `Serialize` for the counters of servers.
@@ -81,6 +83,8 @@ pub mod io;
 pub mod mdns;
 #[cfg(feature = "tokio")]
 pub mod net;
+#[cfg(feature = "portmap")]
+pub mod portmap;
 pub mod rng;
 pub mod sdp;
 pub mod server;

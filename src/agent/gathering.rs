@@ -102,6 +102,7 @@ impl Agent {
             self.checks.add_base(id, base.component, candidate, Permission::Granted);
             if base.via != Via::Tcp(TcpType::Active) {
                 self.add_external(id, base.addr);
+                self.offer_mapped(id);
             }
         }
         // A lite agent has host candidates only (RFC 8445 §5.2), and servers are asked over UDP.
@@ -220,10 +221,14 @@ impl Agent {
         Candidate::udp(foundation, number, priority, addr, kind, related)
     }
 
+    /// RFC 8838 §13: no candidate after the end, and none after nomination.
+    pub(super) fn signals_no_more(&self) -> bool {
+        self.gathering_ended || self.state == State::Completed
+    }
+
     pub(super) fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
         self.record_candidate(self.now, Side::Local, candidate);
-        // RFC 8838 §13: none after the end, and none after nomination.
-        if self.gathering_ended || self.state == State::Completed {
+        if self.signals_no_more() {
             return;
         }
         let mut signal = Signal::new(stream, What::Candidate(candidate.clone()));

@@ -6,6 +6,7 @@
 //! | a datagram finds its owner | `input` |
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
+//! | ports that a gateway has mapped | `mapped` |
 //! | what TURN clients tell | `relaying` |
 //! | what is remembered of TURN servers | `servers` |
 //! | relays that go on from another socket or connection | `moving` |
@@ -32,6 +33,7 @@ mod follow;
 mod free;
 mod gathering;
 mod input;
+pub mod mapped;
 mod moving;
 mod names;
 mod notes;
@@ -55,13 +57,14 @@ pub mod trickle;
 mod tests;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use crate::candidate::address::LocalPreference;
 use crate::candidate::foundation::FoundationAllocator;
 use crate::checks::ChecklistSet;
 use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
-use crate::io::{ComponentId, Wake};
+use crate::io::{ComponentId, Transport, Wake};
 use crate::rng::Rng;
 use crate::signal::Signal;
 use crate::stats::Stats;
@@ -85,6 +88,7 @@ pub use config::{
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
+pub use mapped::Mapped;
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
 pub use race::{Announced, Race};
@@ -108,6 +112,8 @@ pub struct Agent {
     gatherer: Gatherer,
     relays: Relays,
     servers: Servers,
+    /// Ports that a gateway has mapped: transport, base, and where the outside reaches it.
+    mapped: Vec<(Transport, SocketAddr, SocketAddr)>,
     connections: Connections,
     names: Names,
     flows: Vec<Flow>,
@@ -179,6 +185,7 @@ impl Agent {
             gatherer,
             relays: Relays::default(),
             servers: Servers::default(),
+            mapped: Vec::new(),
             connections: Connections::default(),
             names: Names::default(),
             events: VecDeque::new(),

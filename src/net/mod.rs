@@ -31,13 +31,22 @@ pub mod endpoint;
 mod escort;
 mod eyeballs;
 mod filter;
+#[cfg(feature = "portmap")]
+mod gateway;
 mod handle;
 mod interfaces;
 mod listeners;
+#[cfg(feature = "portmap")]
+mod mapped;
+#[cfg(not(feature = "portmap"))]
+#[path = "unmapped.rs"]
+mod mapped;
 mod mdns;
 mod mtu;
 mod opener;
 mod pacer;
+#[cfg(feature = "portmap")]
+pub mod portmap;
 mod ports;
 pub mod probe;
 mod range;
@@ -57,6 +66,8 @@ pub use counters::Stats;
 pub use endpoint::{Builder, ConnectError, Endpoint};
 pub use eyeballs::answering;
 pub use filter::{InterfaceFilter, Rule};
+#[cfg(feature = "portmap")]
+pub use portmap::{PortMapper, PortMapping};
 pub use resolve::{Resolver, resolve};
 pub use server::Server;
 pub use session::Session;

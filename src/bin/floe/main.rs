@@ -5,6 +5,7 @@ mod demo;
 mod exit;
 mod gather;
 mod lines;
+mod map;
 mod peer;
 mod probe;
 mod server;
@@ -29,6 +30,7 @@ enum Command {
     Peer(peer::Args),
     Server(server::Args),
     Gather(gather::Args),
+    Map(map::Args),
     Stun(probe::Stun),
     Turn(probe::Turn),
 }
@@ -43,6 +45,7 @@ fn main() -> std::process::ExitCode {
         Command::Peer(args) => block_on(peer::run(args)),
         Command::Server(args) => block_on(server::run(args)),
         Command::Gather(args) => block_on(gather::run(args)),
+        Command::Map(args) => block_on(map::run(args)),
         Command::Stun(args) => block_on(probe::stun(args)),
         Command::Turn(args) => block_on(probe::turn(args)),
     };
