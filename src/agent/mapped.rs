@@ -55,7 +55,7 @@ impl Agent {
         local: SocketAddr,
         external: SocketAddr,
     ) -> Mapped {
-        self.now = now;
+        self.wake_up(now);
         let is_it = |base: &Base| (base.via, base.addr) == (via(transport), local);
         let found = self.bases.iter().find(|(_, base)| is_it(base)).map(|(id, _)| id);
         let (Some(id), false) = (found, self.is_over()) else { return Mapped::Redundant };
