@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::link::Link;
 use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
+use super::probing::Probing;
 use super::packet::{Arrival, Fate, Packet, Packets, Protocol};
 use super::serving::Serving;
 use super::tcp::Streams;
@@ -143,6 +144,8 @@ pub(super) enum Program {
     Agent(Box<Endpoint>),
     /// A STUN and TURN server.
     Server(Box<Serving>),
+    /// A measurement of its NAT.
+    Probe(Box<Probing>),
 }
 
 /// An agent with what it has said.
@@ -202,14 +205,14 @@ impl Node {
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Probe(_) => None,
         }
     }
 
     pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match &mut self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Probe(_) => None,
         }
     }
 
@@ -221,6 +224,9 @@ impl Node {
                 let _ = endpoint.agent.handle_input(now, Input::Timeout);
             }
             Program::Server(serving) => serving.timeout(now),
+            Program::Probe(probing) => {
+                probing.probe.handle_input(now, crate::discovery::Input::Timeout);
+            }
         }
     }
 
@@ -238,6 +244,9 @@ impl Node {
             (Program::Server(serving), Some(datagram)) => {
                 serving.receive(now, self.id, &self.sockets, datagram);
             }
+            (Program::Probe(probing), Some(datagram)) => {
+                probing.probe.handle_input(now, crate::discovery::Input::Datagram(datagram));
+            }
             (Program::Agent(endpoint), Some(datagram)) => {
                 let received = endpoint.agent.handle_input(now, Input::Datagram(datagram));
                 if let Received::Data { payload, .. } = received {
@@ -253,6 +262,9 @@ impl Node {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
+            Program::Probe(probing) => {
+                probing.poll(now, at, self.id, &mut self.sockets, &mut self.streams)
+            }
             Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
                 Polled::Packets(packets) => {
                     Polled::Packets(packets.into_iter().map(|it| self.streams.carry(it)).collect())
