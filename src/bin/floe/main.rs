@@ -5,6 +5,8 @@ mod demo;
 mod exit;
 mod gather;
 mod lines;
+mod nat;
+mod nat_words;
 mod peer;
 mod probe;
 mod server;
@@ -31,6 +33,7 @@ enum Command {
     Gather(gather::Args),
     Stun(probe::Stun),
     Turn(probe::Turn),
+    Nat(nat::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -45,6 +48,7 @@ fn main() -> std::process::ExitCode {
         Command::Gather(args) => block_on(gather::run(args)),
         Command::Stun(args) => block_on(probe::stun(args)),
         Command::Turn(args) => block_on(probe::turn(args)),
+        Command::Nat(args) => block_on(nat::run(args)),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

@@ -42,6 +42,16 @@ pub(super) fn service(uri: &Uri) -> Option<&'static str> {
     }
 }
 
+/// The service and protocol labels of behaviour discovery (RFC 5780 §5.1).
+pub(super) fn behavior_service(uri: &Uri) -> Option<&'static str> {
+    match (uri.scheme, uri.transport_or_default()) {
+        (Scheme::Stun, Transport::Udp) => Some("_stun-behavior._udp"),
+        (Scheme::Stun, Transport::Tcp) => Some("_stun-behavior._tcp"),
+        (Scheme::Stuns, Transport::Tcp) => Some("_stun-behaviors._tcp"),
+        _ => None,
+    }
+}
+
 /// The order in which servers are tried: by priority, and among equals by a draw that weight favours; `below` draws a
 /// number below its argument.
 pub(super) fn in_order(mut records: Vec<Srv>, mut below: impl FnMut(u32) -> u32) -> Vec<Srv> {
