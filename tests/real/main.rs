@@ -10,6 +10,7 @@
 
 mod lab;
 mod names;
+mod nat;
 mod nats;
 mod paths;
 mod peer;
