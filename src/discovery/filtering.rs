@@ -47,7 +47,10 @@ enum Entry {
 #[derive(Debug)]
 enum Phase {
     Begin,
-    Round { ids: [Option<AskId>; 2], sockets: Vec<SocketId> },
+    Round {
+        ids: [Option<AskId>; 2],
+        sockets: Vec<SocketId>,
+    },
     /// A plain request at the end of a round: the silence was not that of the whole path.
     Control(AskId, [u32; 2]),
     Prove(Way, Proof),
@@ -212,11 +215,8 @@ impl Proof {
         let from = asks.asked(self.asked[0])?.to;
         let ask = Ask::new(self.socket, server).change(change(way), from).attempts(2);
         // Where the mapping depends on the destination, the way is open at another port than that of the request.
-        let ask = if there.mapped == here.mapped {
-            ask
-        } else {
-            ask.respond_to(there.mapped.port(), self.socket)
-        };
+        let ask =
+            if there.mapped == here.mapped { ask } else { ask.respond_to(there.mapped.port(), self.socket) };
         self.answer = Some(asks.ask(ask));
         None
     }

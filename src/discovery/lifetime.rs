@@ -163,20 +163,22 @@ impl Test {
                     }
                     self.phase = Some(Phase::Inbound(Waiting::new(server, look, asks), Turn::First));
                 }
-                Phase::Inbound(waiting, turn) => match (waiting.look(now, asker, own, server, asks)?, *turn) {
-                    (Look::Never(why), _) => return Some(Err(why)),
-                    (Look::Dead, Turn::First) => return Some(Err(Why::Unstable)),
-                    (Look::Alive, Turn::First) => {
-                        *turn = Turn::Second;
-                        waiting.look_again(asks);
+                Phase::Inbound(waiting, turn) => {
+                    match (waiting.look(now, asker, own, server, asks)?, *turn) {
+                        (Look::Never(why), _) => return Some(Err(why)),
+                        (Look::Dead, Turn::First) => return Some(Err(Why::Unstable)),
+                        (Look::Alive, Turn::First) => {
+                            *turn = Turn::Second;
+                            waiting.look_again(asks);
+                        }
+                        (look, Turn::Second) => {
+                            let is_alive = look == Look::Alive;
+                            let refresh = if is_alive { Refresh::Inbound } else { Refresh::Outbound };
+                            report.refresh = Finding::Known(refresh);
+                            return Some(Ok(()));
+                        }
                     }
-                    (look, Turn::Second) => {
-                        let is_alive = look == Look::Alive;
-                        let refresh = if is_alive { Refresh::Inbound } else { Refresh::Outbound };
-                        report.refresh = Finding::Known(refresh);
-                        return Some(Ok(()));
-                    }
-                },
+                }
             }
         }
     }

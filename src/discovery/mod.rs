@@ -216,9 +216,7 @@ impl Probe {
                 }
                 is_over
             }
-            Stage::Filtering(test) => {
-                test.poll(asks).map(|found| report.filtering = found).is_some()
-            }
+            Stage::Filtering(test) => test.poll(asks).map(|found| report.filtering = found).is_some(),
             Stage::Mapping(test) => test.poll(asks, report),
             Stage::Ports(test) => test.poll(asks, report),
             Stage::Hairpinning(test) => {

@@ -73,11 +73,15 @@ impl Test {
         if self.asked.iter().any(|(_, id)| asks.outcome(*id).is_none()) {
             return false;
         }
-        let row: Vec<Sample> = self.asked.iter().filter_map(|(socket, id)| {
-            let (local, answer) = (asks.local(*socket)?, asks.outcome(*id)?.answer()?);
-            let in_order = asks.requests(*id) == 1;
-            Some(Sample { local, to: self.server, mapped: answer.mapped, in_order })
-        }).collect();
+        let row: Vec<Sample> = self
+            .asked
+            .iter()
+            .filter_map(|(socket, id)| {
+                let (local, answer) = (asks.local(*socket)?, asks.outcome(*id)?.answer()?);
+                let in_order = asks.requests(*id) == 1;
+                Some(Sample { local, to: self.server, mapped: answer.mapped, in_order })
+            })
+            .collect();
         self.asked.drain(..).for_each(|(socket, _)| asks.sockets.close(socket));
         report.samples.clone_from(&asks.samples);
         report.port_deltas = deltas(&row);

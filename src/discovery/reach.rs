@@ -69,7 +69,8 @@ impl Reach {
                 }
                 Phase::OneByOne(None) if self.at < servers.len() => {
                     let socket = *self.socket.get_or_insert_with(|| asks.open());
-                    self.phase = Phase::OneByOne(Some(asks.ask(Ask::new(socket, servers[self.at]).attempts(1))));
+                    self.phase =
+                        Phase::OneByOne(Some(asks.ask(Ask::new(socket, servers[self.at]).attempts(1))));
                 }
                 Phase::OneByOne(None) => {
                     if report.server.is_some() || self.said.iter().all(|it| *it == Outcome::NoSocket) {
@@ -110,9 +111,10 @@ impl Reach {
                             *connection = Connection::NotStun;
                         }
                     }
-                    let answered = self.connections.iter().any(
-                        |it| matches!(it, Connection::Asked(id) if asks.outcome(*id).is_some()),
-                    );
+                    let answered = self
+                        .connections
+                        .iter()
+                        .any(|it| matches!(it, Connection::Asked(id) if asks.outcome(*id).is_some()));
                     let open = |it: &Connection| matches!(it, Connection::Opening | Connection::Asked(_));
                     if !answered && self.connections.iter().any(open) {
                         return false;
@@ -139,7 +141,8 @@ impl Reach {
             report.connectivity = Finding::Known(Connectivity::Udp);
         }
         let Some(answer) = outcome.answer() else { return false };
-        let other = answer.other.filter(|other| is_askable(server, *other, answer.mapped, asks.sockets.local()));
+        let other =
+            answer.other.filter(|other| is_askable(server, *other, answer.mapped, asks.sockets.local()));
         if report.server.is_some() && other.is_none() {
             return false;
         }
@@ -188,7 +191,13 @@ impl Reach {
         true
     }
 
-    pub(super) fn connected(&mut self, request: ConnectId, socket: SocketId, to: SocketAddr, asks: &mut Asks) {
+    pub(super) fn connected(
+        &mut self,
+        request: ConnectId,
+        socket: SocketId,
+        to: SocketAddr,
+        asks: &mut Asks,
+    ) {
         if let Some(it @ Connection::Opening) = self.connections.get_mut(request.0 as usize) {
             *it = Connection::Asked(asks.ask(Ask::on_connection(socket, to)));
         }
@@ -203,12 +212,7 @@ impl Reach {
 
 /// Whether an OTHER-ADDRESS may be asked: another address and port of the same family, no nearer to this host than the
 /// server itself, and neither this host nor its external endpoint.
-fn is_askable(
-    server: SocketAddr,
-    other: SocketAddr,
-    mapped: SocketAddr,
-    local: std::net::IpAddr,
-) -> bool {
+fn is_askable(server: SocketAddr, other: SocketAddr, mapped: SocketAddr, local: std::net::IpAddr) -> bool {
     let scope = |addr: SocketAddr| scope(addr.ip());
     other.is_ipv4() == server.is_ipv4()
         && other.ip() != server.ip()

@@ -35,13 +35,7 @@ pub(super) struct Sockets {
 
 impl Sockets {
     pub(super) fn new(local: IpAddr) -> Self {
-        Self {
-            local,
-            opened: 0,
-            list: BTreeMap::new(),
-            to_open: VecDeque::new(),
-            to_close: VecDeque::new(),
-        }
+        Self { local, opened: 0, list: BTreeMap::new(), to_open: VecDeque::new(), to_close: VecDeque::new() }
     }
 
     pub(super) fn local(&self) -> IpAddr {

@@ -208,7 +208,10 @@ fn a_server_that_says_something_else_each_time_proves_nothing() {
     let mut port = 20_000;
     let report = run(&[SERVER], &mut |request, _, to| {
         port += 7;
-        Some((to, mapped(request, SocketAddr::new("203.0.113.7".parse().unwrap(), port), Some("192.0.2.11:3479"))))
+        Some((
+            to,
+            mapped(request, SocketAddr::new("203.0.113.7".parse().unwrap(), port), Some("192.0.2.11:3479")),
+        ))
     });
     assert_eq!(report.mapping, Finding::Unknown(Why::Unstable));
 }
@@ -253,6 +256,72 @@ fn a_server_that_refuses_response_port_leaves_the_lifetime_unknown() {
         Some((to, if has_it { error(request, 420) } else { answer }))
     });
     assert_eq!(report.lifetime, Finding::Unknown(Why::Refused(420)));
+}
+
+/// RFC 5780 §3.5: PADDING, and not together with RESPONSE-PORT.
+#[test]
+fn fragments_that_get_out_are_told_and_silence_proves_nothing() {
+    for passes in [true, false] {
+        let mut padded = 0;
+        let adjust = |config: Config| config.fragments(1500);
+        let report = run_with(&[SERVER], adjust, &mut |request, local, to| {
+            let plain = request.plain();
+            let has_it = plain.attributes().find(attr::PADDING).is_some_and(|it| it.len() == 1500);
+            assert!(!has_it || !plain.attributes().has(attr::RESPONSE_PORT));
+            padded += u32::from(has_it);
+            (passes || !has_it).then(|| (to, mapped(request, outside(local), None)))
+        });
+        assert!(padded > 0);
+        assert_eq!(report.fragments_pass.known().is_some(), passes, "{:?}", report.fragments_pass);
+    }
+}
+
+/// RFC 5780 §3.6.
+#[test]
+fn what_rewrites_addresses_in_payloads_is_told_by_the_two_mapped_addresses() {
+    for (clear, payload) in [
+        (None, Finding::Unknown(Why::NotInClear)),
+        (Some(false), Finding::Known(Payload::Untouched)),
+        (Some(true), Finding::Known(Payload::Rewritten)),
+    ] {
+        let report = run(&[SERVER], &mut |request, local, to| {
+            let mut buf = [0; 256];
+            let mut writer = Writer::new(&mut buf, Class::Success, Method::BINDING, request.transaction_id());
+            writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, outside(local));
+            if let Some(is_rewritten) = clear {
+                writer.put_address(attr::MAPPED_ADDRESS, if is_rewritten { local } else { outside(local) });
+            }
+            Some((to, writer.finish().unwrap().to_vec()))
+        });
+        assert_eq!(report.payload, payload);
+        assert_eq!(report.translation, Finding::Known(Translation::Translated));
+    }
+}
+
+/// RFC 4787 §4.1, §4.2: with several addresses and random ports.
+#[test]
+fn arbitrary_pooling_is_told() {
+    let report = run(&[SERVER], &mut |request, local, to| {
+        let ip = if local.port() & 2 == 0 { "203.0.113.7" } else { "203.0.113.8" };
+        Some((to, mapped(request, SocketAddr::new(ip.parse().unwrap(), local.port()), None)))
+    });
+    assert_eq!(report.pooling, Finding::Known(Pooling::Arbitrary));
+    assert_eq!(report.ports, Finding::Known(PortAllocation::Preserving));
+    assert_eq!(report.parity, Finding::Known(Parity::Preserved));
+}
+
+/// RFC 4787 §4.1: what one cannot have in its words.
+#[test]
+fn two_plain_servers_tell_whether_the_mapping_depends_on_the_destination() {
+    for (step, mapping) in [(0, Mapping::EndpointIndependent), (1, Mapping::Dependent)] {
+        let report = run(&[SERVER, "198.51.100.1:3478"], &mut |request, local, to| {
+            let mut seen = outside(local);
+            seen.set_port(seen.port() ^ if to == addr(SERVER) { 0 } else { step * 0x0ff0 });
+            Some((to, mapped(request, seen, None)))
+        });
+        assert_eq!(report.mapping, Finding::Known(mapping));
+        assert_eq!(report.filtering, Finding::Unknown(Why::NoOtherAddress));
+    }
 }
 
 proptest::proptest! {

@@ -6,8 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::link::Link;
 use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
-use super::probing::Probing;
 use super::packet::{Arrival, Fate, Packet, Packets, Protocol};
+use super::probing::Probing;
 use super::serving::Serving;
 use super::tcp::Streams;
 use crate::agent::{Agent, Config, Event, Input, Output, Received};
@@ -262,9 +262,7 @@ impl Node {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
-            Program::Probe(probing) => {
-                probing.poll(now, at, self.id, &mut self.sockets, &mut self.streams)
-            }
+            Program::Probe(probing) => probing.poll(now, at, self.id, &mut self.sockets, &mut self.streams),
             Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
                 Polled::Packets(packets) => {
                     Polled::Packets(packets.into_iter().map(|it| self.streams.carry(it)).collect())
