@@ -313,3 +313,53 @@ fn two_nats_in_a_row_are_told_as_the_stricter_one() {
     assert_eq!(report.filtering, Known(F::AddressAndPortDependent));
     assert_eq!(Verdict::of(&report), Verdict::Hard);
 }
+
+/// RFC 5780 §4.1.
+#[test]
+fn each_round_of_the_filtering_test_has_fresh_sockets_on_random_high_ports() {
+    let ports = |seed| {
+        let mut world = World::new(seed);
+        let [server, _] = world.behavior_server();
+        world.capture();
+        let host = world.probe(Nat::port_restricted(), [server], |config| config);
+        world.measured(host);
+        let mut ports = Vec::new();
+        let mut ids = BTreeSet::new();
+        for it in world.captured().iter().filter(|it| it.fate == Fate::Sent && it.origin == Some(host)) {
+            let message = floe::stun::Message::parse(&it.payload).expect("a request");
+            let is_first = ids.insert(message.transaction_id());
+            if is_first && message.plain().attributes().has(floe::stun::wire::attr::CHANGE_REQUEST) {
+                ports.push(it.source.port());
+            }
+        }
+        ports
+    };
+    let (one, two) = (ports(15), ports(16));
+    assert!(one.len() >= 4 && one.iter().collect::<BTreeSet<_>>().len() >= one.len() - 1, "{one:?}");
+    assert!(one.iter().chain(&two).all(|port| *port >= 32_768));
+    assert_ne!(one, two);
+}
+
+/// RFC 5780 §6.1.
+#[test]
+fn each_answer_of_the_server_says_where_it_is_from_and_where_else_to_ask() {
+    use floe::stun::wire::attr;
+    let mut world = World::new(17);
+    let [server, _] = world.behavior_server();
+    world.capture();
+    let host = world.probe(Nat::full_cone(), [server], |config| config);
+    world.measured(host);
+    let mut count = 0;
+    for it in world.captured().iter().filter(|it| it.fate == Fate::Sent && it.origin != Some(host)) {
+        let message = floe::stun::Message::parse(&it.payload).expect("an answer").plain();
+        let attributes = message.attributes();
+        assert_eq!(attributes.address(attr::RESPONSE_ORIGIN), Some(it.source));
+        let other = attributes.address(attr::OTHER_ADDRESS).expect("OTHER-ADDRESS");
+        assert!(other.ip() != it.source.ip() && other.port() != it.source.port() || count > 0);
+        let mapped = attributes.xor_address(attr::XOR_MAPPED_ADDRESS);
+        assert!(mapped.is_some() && mapped == attributes.address(attr::MAPPED_ADDRESS));
+        assert!(!attributes.has(attr::ALTERNATE_SERVER));
+        count += 1;
+    }
+    assert!(count > 20);
+}

@@ -76,6 +76,20 @@ pub(super) fn in_order(mut records: Vec<Srv>, mut below: impl FnMut(u32) -> u32)
 mod tests {
     use super::*;
 
+    /// RFC 5780 §5.1, and the default ports of RFC 8489 §8.1 without a record.
+    #[test]
+    fn behaviour_discovery_has_services_of_its_own() {
+        let of = |text: &str, transport| {
+            let mut uri: Uri = text.parse().unwrap();
+            uri.transport = transport;
+            (behavior_service(&uri), uri.port_or_default())
+        };
+        assert_eq!(of("stun:example.org", None), (Some("_stun-behavior._udp"), 3478));
+        assert_eq!(of("stun:example.org", Some(Transport::Tcp)), (Some("_stun-behavior._tcp"), 3478));
+        assert_eq!(of("stuns:example.org", Some(Transport::Tcp)), (Some("_stun-behaviors._tcp"), 5349));
+        assert_eq!(of("turn:example.org", None).0, None);
+    }
+
     fn record(priority: u16, weight: u16) -> Srv {
         Srv { priority, weight, port: 3478, target: format!("{priority}-{weight}.example.org") }
     }
