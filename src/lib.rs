@@ -78,6 +78,7 @@ pub mod credentials;
 pub mod discovery;
 pub mod error;
 pub mod gather;
+mod hash;
 pub mod io;
 pub mod mdns;
 #[cfg(feature = "tokio")]
@@ -88,6 +89,7 @@ pub mod server;
 pub mod signal;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sorted;
 pub mod stats;
 pub mod stun;
 pub mod tcp;

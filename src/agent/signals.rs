@@ -55,7 +55,7 @@ impl Agent {
     /// # Errors
     /// [`SignalError`] says why it was not taken; the session goes on without it.
     pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
-        self.now = now;
+        self.wake_up(now);
         let names = Notes::names(&signal);
         let result = self.take_signal(now, signal);
         if let Err(error) = &result {

@@ -208,7 +208,7 @@ impl ChecklistSet {
     fn local_of(&mut self, check: &Check, mapped: SocketAddr) -> Option<LocalId> {
         let pair = self.pair(check.pair)?;
         let (base, component) = (pair.base, pair.component);
-        let near = &self.local(*self.bases.get(&base)?)?.candidate;
+        let near = &self.local_at(base)?.candidate;
         let (transport, tcp_type) = (near.transport, near.tcp_type);
         let known = self.locals.iter().position(|local| {
             local.component == component
@@ -222,9 +222,9 @@ impl ChecklistSet {
         if self.locals.iter().filter(|local| local.candidate.kind == kind).count()
             >= self.limits.peer_reflexive
         {
-            return self.bases.get(&base).copied();
+            return self.bases.get(base).map(|known| known.local);
         }
-        let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
+        let related = self.local_at(base)?.candidate.address.socket();
         let foundation = self.learn_foundation();
         let mut candidate =
             Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
@@ -232,7 +232,7 @@ impl ChecklistSet {
         if let Some(direction) = tcp_type {
             candidate = candidate.over_tcp(direction);
         }
-        self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
+        self.add_local(base, component, candidate).or_else(|| self.bases.get(base).map(|known| known.local))
     }
 
     /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.

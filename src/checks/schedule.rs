@@ -138,7 +138,7 @@ impl ChecklistSet {
     /// What a check on this pair says now; retransmissions repeat it.
     pub fn check_of(&self, id: PairId) -> Option<Check> {
         let pair = self.pair(id)?;
-        let local = self.local(*self.bases.get(&pair.base)?)?;
+        let local = self.local_at(pair.base)?;
         let preference = local_preference(local.candidate.priority);
         // RFC 8445 §7.1.1: as if it were learnt by the peer.
         let kind = CandidateType::PeerReflexive;

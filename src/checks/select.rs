@@ -76,7 +76,7 @@ impl ChecklistSet {
     /// A lite agent takes a pair without a check of its own: it is valid and selected (RFC 8445 §7.3.2).
     pub fn accept(&mut self, id: PairId) -> bool {
         let Some(base) = self.pair(id).map(|pair| pair.base) else { return false };
-        let local = self.bases.get(&base).copied();
+        let local = self.bases.get(base).map(|known| known.local);
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Succeeded;

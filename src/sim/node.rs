@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::guest::{self, Guest};
 use super::link::Link;
 use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
@@ -146,6 +147,8 @@ pub(super) enum Program {
     Server(Box<Serving>),
     /// A measurement of its NAT.
     Probe(Box<Probing>),
+    /// Somebody else's program.
+    Guest(Box<dyn Guest>),
 }
 
 /// An agent with what it has said.
@@ -205,14 +208,14 @@ impl Node {
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) | Program::Probe(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Guest(_) | Program::Probe(_) => None,
         }
     }
 
     pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match &mut self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) | Program::Probe(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Guest(_) | Program::Probe(_) => None,
         }
     }
 
@@ -227,6 +230,17 @@ impl Node {
             Program::Probe(probing) => {
                 probing.probe.handle_input(now, crate::discovery::Input::Timeout);
             }
+            Program::Guest(guest) => guest.handle_timeout(now),
+        }
+    }
+
+    /// Takes what the peer has signalled.
+    pub(super) fn signal(&mut self, now: Instant, signal: Signal) {
+        match &mut self.program {
+            Program::Sockets | Program::Server(_) | Program::Probe(_) => {}
+            // A refused signal is in the agent's counters.
+            Program::Agent(endpoint) => drop(endpoint.agent.handle_signal(now, signal)),
+            Program::Guest(guest) => guest.handle_signal(now, signal),
         }
     }
 
@@ -240,6 +254,7 @@ impl Node {
             socket.map(|socket| Datagram { socket, local: local.ip(), source, ecn: None, payload });
         match (&mut self.program, datagram) {
             (Program::Sockets, _) => self.arrivals.push(arrival(payload)),
+            (Program::Guest(guest), _) => guest.handle_datagram(now, local, source, payload),
             (_, None) => return Fate::Unroutable,
             (Program::Server(serving), Some(datagram)) => {
                 serving.receive(now, self.id, &self.sockets, datagram);
@@ -263,6 +278,7 @@ impl Node {
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
             Program::Probe(probing) => probing.poll(now, at, self.id, &mut self.sockets, &mut self.streams),
+            Program::Guest(guest) => guest::polled(self.id, guest.poll(now)),
             Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
                 Polled::Packets(packets) => {
                     Polled::Packets(packets.into_iter().map(|it| self.streams.carry(it)).collect())

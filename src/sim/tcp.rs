@@ -192,6 +192,7 @@ impl World {
                 probing.tell(self.now, &input);
                 None
             }
+            Program::Guest(_) => None,
             Program::Server(serving) => {
                 let stream = message.and_then(|it| node.streams.list.iter().find(|s| s.socket == it.socket));
                 let local = stream.map(|stream| stream.local);
@@ -222,6 +223,8 @@ impl World {
                 let is_open = match node.program {
                     Program::Sockets => true,
                     Program::Agent(_) | Program::Probe(_) => listener.is_some(),
+                    // Guests have UDP only.
+                    Program::Guest(_) => false,
                     Program::Server(_) => node.sockets.iter().any(|(_, addr)| *addr == local),
                 };
                 if !is_open {

@@ -8,6 +8,7 @@ mod consent;
 mod diagnosis;
 mod discovery;
 mod faults;
+mod guest;
 mod limits;
 mod link;
 mod lite;
