@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::io::{CloseReason, Connect, ConnectId, Datagram, SocketId, Transmit, Wake};
 
 /// What a probe is told.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Input<'a> {
     /// The instant of the last [`Output::Wait`] has come.

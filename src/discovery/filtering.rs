@@ -170,8 +170,8 @@ impl Test {
     }
 
     fn count(&mut self, requests: [u32; 2], asks: &Asks) {
-        for at in 0..2 {
-            self.unanswered[at] += requests[at];
+        for (at, requests) in requests.into_iter().enumerate() {
+            self.unanswered[at] += requests;
             if self.entries[at] == Entry::Untold
                 && self.rounds >= ROUNDS.0
                 && asks.loss.proves_filter(self.unanswered[at])

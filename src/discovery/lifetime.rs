@@ -137,7 +137,9 @@ impl Test {
                         }
                         return None;
                     }
-                    row.iter().for_each(|waiting| waiting.close(asks));
+                    for waiting in row.iter() {
+                        waiting.close(asks);
+                    }
                     self.rows += 1;
                     self.dead = first_dead.or(self.dead);
                     let Some(dead) = self.dead else {
@@ -169,7 +171,7 @@ impl Test {
                         (Look::Dead, Turn::First) => return Some(Err(Why::Unstable)),
                         (Look::Alive, Turn::First) => {
                             *turn = Turn::Second;
-                            waiting.look_again(asks);
+                            waiting.looked = None;
                         }
                         (look, Turn::Second) => {
                             let is_alive = look == Look::Alive;
@@ -204,11 +206,6 @@ impl Waiting {
 
     fn close(&self, asks: &mut Asks) {
         asks.sockets.close(self.socket);
-    }
-
-    fn look_again(&mut self, asks: &Asks) {
-        let _ = asks;
-        self.looked = None;
     }
 
     /// Has the server answer to the mapping when it is time; `None` while it is waited for.

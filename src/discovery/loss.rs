@@ -28,7 +28,7 @@ impl Loss {
 
     /// Whether so many unanswered requests prove that answers do not get through.
     pub(super) fn proves_filter(&self, requests: u32) -> bool {
-        self.rate().powi(requests.min(1000) as i32) < ERROR
+        self.rate().powi(requests.min(1000).cast_signed()) < ERROR
     }
 }
 

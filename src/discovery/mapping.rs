@@ -37,17 +37,13 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) fn new(server: SocketAddr, other: Option<SocketAddr>, servers: &[SocketAddr]) -> Self {
-        let destinations = match other {
-            Some(other) => vec![
-                server,
-                SocketAddr::new(other.ip(), server.port()),
-                other,
-                SocketAddr::new(server.ip(), other.port()),
-            ],
-            None => {
-                let more = servers.iter().copied().filter(|it| *it != server);
-                std::iter::once(server).chain(more).take(MAX_SERVERS).collect()
-            }
+        let destinations = if let Some(other) = other {
+            let [away, back] =
+                [(other, server), (server, other)].map(|(ip, port)| SocketAddr::new(ip.ip(), port.port()));
+            vec![server, away, other, back]
+        } else {
+            let more = servers.iter().copied().filter(|it| *it != server);
+            std::iter::once(server).chain(more).take(MAX_SERVERS).collect()
         };
         let is_one_server = other.is_some();
         Self { destinations, is_one_server, rounds: 0, round: None, stable: Vec::new(), sockets: Vec::new() }
@@ -154,7 +150,6 @@ fn classify(seen: &[Seen]) -> Finding<Mapping> {
         _ if seen.len() < 2 => Finding::Unknown(Why::OneServer),
         _ if all_equal && has_addresses => known(Mapping::EndpointIndependent),
         _ if all_equal => Finding::Unknown(Why::OneServer),
-        (Some(Err(())), _) | (_, Some(Err(()))) => known(Mapping::Dependent),
         (Some(Ok(false)), Some(Ok(false))) => known(Mapping::AddressAndPortDependent),
         (Some(Ok(true)), Some(Ok(false))) => known(Mapping::AddressDependent),
         (Some(Ok(false)), Some(Ok(true))) => known(Mapping::PortDependent),

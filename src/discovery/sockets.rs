@@ -90,6 +90,8 @@ impl Sockets {
 
     pub(super) fn close_all(&mut self) {
         let all: Vec<SocketId> = self.list.keys().copied().collect();
-        all.into_iter().for_each(|socket| self.close(socket));
+        for socket in all {
+            self.close(socket);
+        }
     }
 }

@@ -340,7 +340,7 @@ proptest::proptest! {
                 2 => if let Some(byte) = bytes.get_mut(flip) { *byte ^= (state >> 32) as u8 },
                 _ => {}
             }
-            let source = if (state >> 40) & 3 == 0 { addr("192.0.2.11:3479") } else { to };
+            let source = if (state >> 40) % 4 == 0 { addr("192.0.2.11:3479") } else { to };
             Some((source, bytes))
         });
     }

@@ -128,13 +128,12 @@ impl Report {
         Some(match (self.translation.known()?, self.mapping.known()?, self.filtering.known()) {
             (Translation::None, _, Some(Filtering::EndpointIndependent)) => "no NAT",
             (Translation::None, _, Some(_)) => "no NAT, a firewall",
-            (Translation::None, _, None) => return None,
+            (Translation::None, _, None) | (_, Mapping::EndpointIndependent, None) => return None,
             (_, Mapping::EndpointIndependent, Some(Filtering::EndpointIndependent)) => "full cone",
             (_, Mapping::EndpointIndependent, Some(Filtering::AddressDependent)) => "restricted cone",
             (_, Mapping::EndpointIndependent, Some(Filtering::AddressAndPortDependent)) => {
                 "port-restricted cone"
             }
-            (_, Mapping::EndpointIndependent, None) => return None,
             (..) => "symmetric",
         })
     }
