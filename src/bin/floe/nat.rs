@@ -106,7 +106,9 @@ async fn measure_one(args: &Args, servers: Vec<SocketAddr>) -> Result<Report, St
         // A terminal shows what is waited for; a file has only results.
         Event::Began(test) => eprintln!("floe: measuring {test} …"),
         Event::Ended(test) if !args.json => {
-            words::rows(test, report).iter().for_each(|line| lines::print(line));
+            for line in words::rows(test, report) {
+                lines::print(&line);
+            }
         }
         _ => {}
     };
