@@ -50,6 +50,7 @@
 //! | [`gather`], [`consent`] | server-reflexive candidates; permission to go on sending | 8445 §5, 7675 |
 //! | [`turn`] | TURN client | 8656 |
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
+//! | [`discovery`] | how NATs behave: mapping, filtering, ports, hairpinning, lifetime | 5780, 4787 |
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
 //! | `portmap` | ports that the gateway maps | 6887, 6886 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
@@ -76,6 +77,7 @@ pub mod candidate;
 pub mod checks;
 pub mod consent;
 pub mod credentials;
+pub mod discovery;
 pub mod error;
 pub mod gather;
 mod hash;

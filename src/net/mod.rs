@@ -26,6 +26,7 @@ mod carrier;
 mod clock;
 pub mod connection;
 mod counters;
+pub mod discovery;
 mod driver;
 pub mod endpoint;
 mod escort;

@@ -12,6 +12,7 @@ mod home;
 mod lab;
 mod map;
 mod names;
+mod nat;
 mod nats;
 mod paths;
 mod peer;

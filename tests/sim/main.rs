@@ -6,6 +6,7 @@ mod attack;
 mod connections;
 mod consent;
 mod diagnosis;
+mod discovery;
 mod faults;
 mod guest;
 mod limits;

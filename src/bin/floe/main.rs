@@ -6,6 +6,8 @@ mod exit;
 mod gather;
 mod lines;
 mod map;
+mod nat;
+mod nat_words;
 mod peer;
 mod probe;
 mod server;
@@ -33,6 +35,7 @@ enum Command {
     Map(map::Args),
     Stun(probe::Stun),
     Turn(probe::Turn),
+    Nat(nat::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -48,6 +51,7 @@ fn main() -> std::process::ExitCode {
         Command::Map(args) => block_on(map::run(args)),
         Command::Stun(args) => block_on(probe::stun(args)),
         Command::Turn(args) => block_on(probe::turn(args)),
+        Command::Nat(args) => block_on(nat::run(args)),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,
