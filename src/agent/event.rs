@@ -226,6 +226,9 @@ pub enum Why {
     /// The socket of the selected pair was removed, or its TCP connection is lost and cannot be opened again (RFC 6544
     /// §11.1), and no other pair will be selected in this session. Data may still
     /// flow on another valid pair meanwhile: [`Event::Path`] tells.
+    ///
+    /// Or nothing was selected yet, and the sockets whose candidates the peer knows were all removed: those of later
+    /// sockets are not signalled in this session (RFC 8838 §13).
     #[error("the selected path is gone")]
     PathGone,
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Agent;
-use super::bases::{Base, Via};
+use super::bases::{Base, Told, Via};
 use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
 use super::state::State;
@@ -58,12 +58,13 @@ impl Agent {
             Implementation::Lite => self.lite_preference(component, local.ip()),
         };
         let addr = local;
-        let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
+        let (socket, local, via, told) = (id, local.ip(), Via::Socket, self.will_tell());
+        let base = Base { component, addr, socket, local, via, preference, told };
         let base_id = self.bases.add(base);
         self.take_in(now, base_id);
         self.gather_on(base_id, &base);
         self.be_patient(now);
-        self.update_state(now);
+        self.follow_paths(now);
         Ok(())
     }
 
@@ -220,10 +221,14 @@ impl Agent {
         Candidate::udp(foundation, number, priority, addr, kind, related)
     }
 
+    /// RFC 8838 §13: no candidate is signalled after the end, and none after nomination.
+    pub(super) fn will_tell(&self) -> Told {
+        if self.gathering_ended || self.state == State::Completed { Told::No } else { Told::Yes }
+    }
+
     pub(super) fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
         self.record_candidate(self.now, Side::Local, candidate);
-        // RFC 8838 §13: none after the end, and none after nomination.
-        if self.gathering_ended || self.state == State::Completed {
+        if self.will_tell() == Told::No {
             return;
         }
         let mut signal = Signal::new(stream, What::Candidate(candidate.clone()));

@@ -226,7 +226,8 @@ impl Agent {
             return;
         }
         let preference = self.relay_preference.next(relayed.ip());
-        let base = Base { addr: relayed, via: Via::Relay(relay), preference, ..host };
+        let told = self.will_tell();
+        let base = Base { addr: relayed, via: Via::Relay(relay), preference, told, ..host };
         let id = self.bases.add(base);
         if let Some(relay) = self.relays.get_mut(relay) {
             relay.set_base(relayed.ip().into(), Some(id));

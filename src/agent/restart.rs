@@ -69,6 +69,7 @@ impl Agent {
 
     fn gather_again(&mut self, now: Instant) {
         self.be_patient(now);
+        self.bases.tell_all();
         let bases: Vec<(BaseId, Base)> = self.bases.iter().map(|(id, base)| (id, *base)).collect();
         for (id, base) in bases {
             if self.flow_of(base.component).is_none() {

@@ -1,6 +1,5 @@
 //! Forming pairs (RFC 8445 §6.1.2.2 to §6.1.2.5, RFC 8838 §10, §11).
 
-use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use super::checklist::Checklist;
@@ -182,6 +181,7 @@ impl ChecklistSet {
             destination,
             component,
             priority,
+            valid_priority: 0,
             state: PairState::Frozen,
             valid: None,
             answered: None,
@@ -245,7 +245,7 @@ impl ChecklistSet {
     pub(super) fn remove_pair(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (component, transaction, group) = (pair.component, pair.transaction, pair.group);
-        let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        let path = (pair.base, pair.destination);
         let was_selected = self.is_selected(id);
         self.disarm_recheck(id);
         self.unindex(id);
@@ -257,7 +257,6 @@ impl ChecklistSet {
             checklist.triggered.retain(|queued| *queued != id);
             checklist.pairs -= 1;
             if let Some(component) = checklist.component_mut(component.component) {
-                component.valid.remove(&(Reverse(priority), id));
                 component.nominating = component.nominating.filter(|nominating| *nominating != id);
                 component.selected = component.selected.filter(|selected| *selected != id);
             }

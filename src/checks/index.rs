@@ -28,6 +28,7 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
         let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
+        let valid = (Reverse(pair.valid_priority), id);
         let (standing, component) = (Standing::of(pair), pair.component);
         self.groups.leave(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
@@ -36,7 +37,7 @@ impl ChecklistSet {
                 component.open.remove(&ranked);
                 component.likely.remove(&(likelihood, id));
                 component.failed.remove(&ranked);
-                component.valid.remove(&ranked);
+                component.valid.remove(&valid);
             }
         }
     }
@@ -48,7 +49,7 @@ impl ChecklistSet {
         let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
         let (state, standing, component) = (pair.state, Standing::of(pair), pair.component);
         let checkable = state == PairState::Waiting && !pair.blocked && !pair.queued && !self.is_late(pair);
-        let valid = pair.valid.is_some();
+        let valid = pair.valid.map(|_| (Reverse(pair.valid_priority), id));
         self.groups.enter(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             if checkable {
@@ -61,9 +62,7 @@ impl ChecklistSet {
                 } else if state == PairState::Failed {
                     component.failed.insert(ranked);
                 }
-                if valid {
-                    component.valid.insert(ranked);
-                }
+                component.valid.extend(valid);
             }
         }
     }
@@ -98,6 +97,7 @@ impl ChecklistSet {
             let Some(remote) = self.remote(pair.remote) else { continue };
             let priority = self.pair_priority(local.candidate.priority, remote.priority);
             self.unindex(id);
+            self.rank_valid(id);
             if let Some(pair) = self.pair_mut(id) {
                 pair.priority = priority;
                 pair.nominating = false;

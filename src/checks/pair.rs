@@ -129,8 +129,11 @@ pub struct Pair {
     pub destination: SocketAddr,
     /// The component of both.
     pub component: ComponentId,
-    /// RFC 8445 §6.1.2.3.
+    /// RFC 8445 §6.1.2.3, by the base.
     pub priority: u64,
+    /// The same of the valid pair, by the candidate that the peer saw (RFC 8445 §7.2.5.3.2); 0 until it is valid. Both ends
+    /// compute it alike, where the priority by the base is known to one of them only.
+    pub valid_priority: u64,
     /// The state.
     pub state: PairState,
     /// The local candidate that the peer saw; `Some` makes it a valid pair (RFC 8445 §7.2.5.3.2).

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::pair::{Failure, LocalId, Nominated, PairId, PairState, Quality};
+use super::pair::{Failure, Nominated, PairId, PairState, Quality};
 use super::respond::KNOWN;
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
-use crate::candidate::{Candidate, CandidateType};
 use crate::stun::auth::Integrity;
 use crate::stun::transaction::{Due, Transaction, Transactions};
 use crate::stun::wire::{Class, Method, attr};
@@ -177,7 +176,6 @@ impl ChecklistSet {
         self.unindex(check.pair);
         let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
             pair.state = PairState::Succeeded;
-            pair.valid = pair.valid.or(Some(local));
             pair.answered = Some(now);
             pair.asked = None;
             pair.unanswered = None;
@@ -187,6 +185,7 @@ impl ChecklistSet {
             pair.transaction = still_open;
             check.use_candidate || pair.nominated == Nominated::OnSuccess
         });
+        let valid = self.prove(now, check.pair, local);
         self.index(check.pair);
         if !nominated && self.pair(check.pair).is_some_and(|pair| !pair.nominating) {
             self.untrigger(check.pair);
@@ -200,39 +199,8 @@ impl ChecklistSet {
         {
             component.first_valid.get_or_insert(now);
         }
-        let selected = (nominated && self.select(check.pair)) || self.take_over(check.pair);
-        Outcome::Validated { pair: check.pair, selected }
-    }
-
-    /// The local candidate that the peer saw, a new peer-reflexive one if it is not known (RFC 8445 §7.2.5.3.1).
-    fn local_of(&mut self, check: &Check, mapped: SocketAddr) -> Option<LocalId> {
-        let pair = self.pair(check.pair)?;
-        let (base, component) = (pair.base, pair.component);
-        let near = &self.local(*self.bases.get(&base)?)?.candidate;
-        let (transport, tcp_type) = (near.transport, near.tcp_type);
-        let known = self.locals.iter().position(|local| {
-            local.component == component
-                && local.candidate.transport == transport
-                && local.candidate.address.socket() == Some(mapped)
-        });
-        if let Some(index) = known {
-            return Some(LocalId(index as u16));
-        }
-        let kind = CandidateType::PeerReflexive;
-        if self.locals.iter().filter(|local| local.candidate.kind == kind).count()
-            >= self.limits.peer_reflexive
-        {
-            return self.bases.get(&base).copied();
-        }
-        let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
-        let foundation = self.learn_foundation();
-        let mut candidate =
-            Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
-        // RFC 6544 §7.1: of the direction of its base.
-        if let Some(direction) = tcp_type {
-            candidate = candidate.over_tcp(direction);
-        }
-        self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
+        let selected = (nominated && self.select(valid)) || self.take_over(valid);
+        Outcome::Validated { pair: valid, selected }
     }
 
     /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.
@@ -279,9 +247,9 @@ impl ChecklistSet {
         let known = self.pair(id).and_then(|pair| self.local(pair.valid?)?.candidate.address.socket());
         let Some(check) = self.check_of(id).filter(|_| known != Some(mapped)) else { return };
         let Some(local) = self.local_of(&check, mapped) else { return };
-        if let Some(pair) = self.pair_mut(id) {
-            pair.valid = Some(local);
-        }
+        self.unindex(id);
+        self.make_valid(id, local);
+        self.index(id);
         self.nominate_pair(id);
     }
 

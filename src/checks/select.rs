@@ -73,6 +73,13 @@ impl ChecklistSet {
         selected
     }
 
+    /// Whether a component that is checked has neither a selected nor a valid pair yet.
+    pub fn is_undecided(&self, at: ComponentId) -> bool {
+        let list = self.checklist(at.stream).filter(|list| list.state == ChecklistState::Running);
+        let component = list.and_then(|list| list.component(at.component));
+        component.is_some_and(|it| !it.decided && it.usable().is_none())
+    }
+
     /// A lite agent takes a pair without a check of its own: it is valid and selected (RFC 8445 §7.3.2).
     pub fn accept(&mut self, id: PairId) -> bool {
         let Some(base) = self.pair(id).map(|pair| pair.base) else { return false };
@@ -80,7 +87,9 @@ impl ChecklistSet {
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Succeeded;
-            pair.valid = local;
+        }
+        if let Some(local) = local {
+            self.make_valid(id, local);
         }
         self.index(id);
         self.select(id)

@@ -9,6 +9,7 @@ mod lapses;
 mod rechecks;
 mod silence;
 mod trickle;
+mod valid;
 
 use super::checklist::ChecklistState;
 use super::form::Permission;
