@@ -130,6 +130,9 @@ pub enum SignalError {
     /// What this version cannot do.
     #[error("unsupported: {0}")]
     Unsupported(&'static str),
+    /// A pair that a lite peer has selected, and that does not exist here.
+    #[error("there is no pair of {0} and {1}")]
+    UnknownPair(SocketAddr, SocketAddr),
     /// After `close` or failure.
     #[error("the agent is closed")]
     Closed,

@@ -41,9 +41,7 @@ impl Agent {
     pub(super) fn follow_checks(&mut self, now: Instant) {
         self.sweep_connections();
         self.checks.nominate(now);
-        for pair in self.checks.select_unchecked() {
-            self.follow_selected(now, pair);
-        }
+        self.follow_unchecked(now);
         self.checks.keep_spares(now);
         if self.pac_over && !self.is_over() {
             let spent = self.checks.conclude_exhausted(now);

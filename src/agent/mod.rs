@@ -13,6 +13,7 @@
 //! | what is given back when the session has its pairs | `free` |
 //! | when this agent's signals leave | `trickle` |
 //! | a stream that is removed | `streams` |
+//! | two lite agents agree on their pairs | `unchecked` |
 //! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
 //! | TCP connections, and whose each one is | `connections` |
@@ -50,6 +51,7 @@ mod streams;
 mod tcp;
 mod tick;
 pub mod trickle;
+mod unchecked;
 
 #[cfg(test)]
 mod tests;

@@ -101,6 +101,8 @@ impl Agent {
                 self.follow_checks(now);
                 Ok(())
             }
+            What::Selected(pair) => self.take_selected(now, stream, pair.from_afar()),
+            What::Confirmed(pair) => self.take_confirmed(now, stream, pair.from_afar()),
             What::Credentials(_) => Ok(()),
         }
     }

@@ -173,6 +173,11 @@ impl Checklist {
         self.is_removed() || self.shared().iter().all(|component| component.selected.is_some())
     }
 
+    /// Whether the peer is a lite agent, as far as is known.
+    pub(super) fn is_peer_lite(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.credentials.lite)
+    }
+
     /// Whether its stream is not part of the session any more.
     pub fn is_removed(&self) -> bool {
         self.state == ChecklistState::Removed

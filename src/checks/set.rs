@@ -348,7 +348,9 @@ impl ChecklistSet {
     /// checks arrive, and that never answers ours, is no hope however often it checks; nor is a valid pair whose consent
     /// ended before it was used and is not asked for again, which only an agent that checks can tell.
     fn is_exhausted(&self, now: Instant, list: &Checklist) -> bool {
-        let hope = |id: PairId| self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
+        // What two lite agents have not agreed on by now they never will.
+        let is_checked = self.sends_checks() || !list.is_peer_lite();
+        let hope = |id: PairId| is_checked && self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
         let lives = |id: PairId| {
             let lives = |pair: &Pair| pair.has_consent(now) || pair.is_under_check();
             !self.sends_checks() || self.pair(id).is_some_and(lives)
