@@ -13,6 +13,7 @@
 //! | what is given back when the session has its pairs | `free` |
 //! | when this agent's signals leave | `trickle` |
 //! | a stream that is removed | `streams` |
+//! | ICMP errors | `unreachable` |
 //! | two lite agents agree on their pairs | `unchecked` |
 //! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
@@ -52,6 +53,7 @@ mod tcp;
 mod tick;
 pub mod trickle;
 mod unchecked;
+mod unreachable;
 
 #[cfg(test)]
 mod tests;

@@ -202,6 +202,7 @@ impl ChecklistSet {
             rechecks: 0,
             triggered: None,
             unanswered: None,
+            unreachable: None,
             link,
             transaction: None,
         };

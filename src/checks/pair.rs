@@ -100,6 +100,8 @@ pub enum Failure {
     NotPermitted,
     /// Consent was lost (RFC 7675 §5.1).
     ConsentLost,
+    /// ICMP says that nobody is there (RFC 8445 §7.2.5.2.2).
+    Unreachable,
     /// There is no TCP connection, or none any more (RFC 6544 §7.1).
     Disconnected(CloseReason),
 }
@@ -172,6 +174,8 @@ pub struct Pair {
     pub(super) triggered: Option<Instant>,
     /// When the first of the checks in a row began that have no answer.
     pub(super) unanswered: Option<Instant>,
+    /// How many requests it had sent when ICMP first said that nobody is there.
+    pub(super) unreachable: Option<u32>,
     /// What it runs on.
     pub link: Link,
     /// The transaction that is under way.

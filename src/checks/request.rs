@@ -280,6 +280,25 @@ impl ChecklistSet {
         }
     }
 
+    /// ICMP says that nobody receives what goes from this base to this address (RFC 8445 §7.2.5.2.2). Whether a pair failed:
+    /// one that is being checked, of which nothing was ever heard, and only the second time, since the first request may
+    /// have come before the peer's NAT was open, or the error from somebody else.
+    pub fn note_unreachable(&mut self, base: BaseId, destination: SocketAddr) -> bool {
+        let Some(id) = self.pair_of(base, destination) else { return false };
+        let Some(pair) = self.pair_mut(id) else { return false };
+        let (Some(open), false) = (pair.transaction, pair.authenticated || pair.answered.is_some()) else {
+            return false;
+        };
+        let sent = pair.quality.requests_sent;
+        if pair.unreachable.is_none_or(|before| before == sent) {
+            pair.unreachable = Some(sent);
+            return false;
+        }
+        pair.unreachable = None;
+        let check = self.transactions.end(open).map(|open| open.owner);
+        check.is_some_and(|check| matches!(self.fail(open, &check, Failure::Unreachable), Outcome::Failed(_)))
+    }
+
     /// RFC 8445 §7.2.5.2: the pair fails, unless a later check is under way. A pair whose nomination fails is not
     /// valid any more (§7.2.5.3.4); the checklist goes on while it can (RFC 8863 §4).
     fn fail(&mut self, id: TransactionId, check: &Check, why: Failure) -> Outcome {
