@@ -56,7 +56,6 @@ impl Agent {
             self.give_up.set(now + GIVE_UP);
         }
         self.pac_over = false;
-        self.gathering_ended = false;
         self.gatherer = Gatherer::new(self.config.limits.queries);
         self.relays.remove_ended(&mut self.connections);
         self.hold_connections();

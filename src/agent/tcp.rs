@@ -39,7 +39,7 @@ impl Agent {
         let preference = self.other_preference(component, addr);
         let local = addr.ip();
         let via = Via::Tcp(TcpType::Passive);
-        let told = self.will_tell();
+        let told = self.will_tell(component.stream);
         let passive = Base { component, addr, socket, local, via, preference, told };
         let mut bases = vec![passive];
         if self.config.implementation == Implementation::Full {

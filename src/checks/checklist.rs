@@ -109,8 +109,14 @@ pub struct Checklist {
     pub local: LocalCredentials,
     /// The peer's, once signalled.
     pub remote: Option<RemoteCredentials>,
+    /// Neither sockets nor servers will give further local candidates.
+    pub local_ended: bool,
     /// The peer ended its candidates (RFC 8838 §14).
     pub remote_ended: bool,
+    /// It joined a session that had begun, and the peer may not know of it yet.
+    pub(super) is_added: bool,
+    /// Our credentials have not been signalled yet, so that the peer cannot know who checks it.
+    pub(super) is_withheld: bool,
     /// The highest component that the peer has signalled a candidate of.
     pub(super) highest: u16,
     /// By component number, from 1.
@@ -131,7 +137,10 @@ impl Checklist {
             state: ChecklistState::Running,
             local,
             remote: None,
+            local_ended: false,
             remote_ended: false,
+            is_added: false,
+            is_withheld: false,
             highest: 0,
             components: (0..components).map(|_| Component::default()).collect(),
             waiting: BTreeSet::new(),
@@ -171,6 +180,16 @@ impl Checklist {
     /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
     pub fn is_selected(&self) -> bool {
         self.is_removed() || self.shared().iter().all(|component| component.selected.is_some())
+    }
+
+    /// Whether it was added to a session that had begun, and waits for the peer.
+    pub fn joins(&self) -> bool {
+        self.is_added && self.remote.is_none()
+    }
+
+    /// Whether its checks may begin: each side has the credentials of the other.
+    pub(super) fn may_check(&self) -> bool {
+        self.remote.is_some() && !self.is_withheld
     }
 
     /// Whether the peer is a lite agent, as far as is known.

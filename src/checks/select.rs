@@ -70,7 +70,7 @@ impl ChecklistSet {
     pub fn select_unchecked(&mut self) -> Unchecked {
         let mut unchecked = Unchecked::default();
         let lists = self.checklists.iter().filter(|list| !list.is_removed());
-        let is_ready = |list: &Checklist| self.local_ended && list.remote_ended && list.is_peer_lite();
+        let is_ready = |list: &Checklist| list.local_ended && list.remote_ended && list.is_peer_lite();
         if self.sends_checks() || !lists.clone().all(is_ready) {
             return unchecked;
         }

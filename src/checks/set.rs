@@ -88,6 +88,22 @@ pub enum Implementation {
     Lite,
 }
 
+/// Whether the peer cannot know our credentials yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// They have not left.
+    Yes,
+    /// They have.
+    No,
+}
+
+/// A checklist with credentials of its own.
+fn fresh(rng: &mut Rng, components: u16) -> Checklist {
+    let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
+    let key = Key::short_term(pwd.as_str());
+    Checklist::new(LocalCredentials { ufrag, pwd, key }, components)
+}
+
 /// Counts the ICE sessions of an agent: a restart begins the next one (RFC 8445 §9).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u32);
@@ -126,8 +142,6 @@ pub struct ChecklistSet {
     pub(super) learnt: u32,
     /// Once patience is over (RFC 8863 §4): how many more candidates may be learnt where no pair is valid.
     pub(super) late: Option<usize>,
-    /// Neither sockets nor servers will give further local candidates.
-    pub(super) local_ended: bool,
 }
 
 impl ChecklistSet {
@@ -157,11 +171,7 @@ impl ChecklistSet {
         components: &[u16],
         mut rng: Rng,
     ) -> Self {
-        let checklists = components.iter().map(|count| {
-            let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
-            let key = Key::short_term(pwd.as_str());
-            Checklist::new(LocalCredentials { ufrag, pwd, key }, *count)
-        });
+        let checklists = components.iter().map(|count| fresh(&mut rng, *count));
         Self {
             generation,
             implementation: settings.implementation,
@@ -186,7 +196,19 @@ impl ChecklistSet {
             pacing: settings.pacing,
             learnt: 0,
             late: None,
-            local_ended: false,
+        }
+    }
+
+    /// A data stream joins the session: a checklist that is Running, without pairs and valid pairs (RFC 8839 §4.4.3.1).
+    pub fn add_stream(&mut self, components: u16) {
+        let checklist = Checklist { is_added: true, ..fresh(&mut self.rng, components) };
+        self.checklists.push(checklist);
+    }
+
+    /// Our credentials of this stream wait to be signalled, or not any more.
+    pub fn withhold(&mut self, stream: u16, credentials: Withheld) {
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.is_withheld = credentials == Withheld::Yes;
         }
     }
 
@@ -310,9 +332,16 @@ impl ChecklistSet {
         list.is_some_and(|list| usize::from(at.component) <= list.shared().len())
     }
 
-    /// There will be no further local candidate.
+    /// There will be no further local candidate of the streams that there are.
     pub fn end_local_candidates(&mut self) {
-        self.local_ended = true;
+        for checklist in &mut self.checklists {
+            checklist.local_ended = true;
+        }
+    }
+
+    /// The peer has taken in a stream that was added: it has as long as the others had.
+    pub fn regain_patience(&mut self) {
+        self.late = None;
     }
 
     /// Patience is over: between two NATs that let everything in and map each destination anew, candidates would be
@@ -333,8 +362,10 @@ impl ChecklistSet {
     /// Marks checklists that are spent (RFC 8445 §7.2.5.4), and returns their streams. The caller asks only when the PAC
     /// timer is over (RFC 8863 §4); the peer's end-of-candidates may then be missing (RFC 8863 §5).
     pub fn conclude_exhausted(&mut self, now: Instant) -> Vec<u16> {
+        // One that was added begins with the peer's answer, whenever that comes.
+        let has_begun = |list: &Checklist| list.local_ended && !list.joins();
         let spent = |list: &Checklist| list.state == ChecklistState::Running && self.is_exhausted(now, list);
-        let lists = self.checklists.iter().enumerate().filter(|(_, list)| self.local_ended && spent(list));
+        let lists = self.checklists.iter().enumerate().filter(|(_, list)| has_begun(list) && spent(list));
         let spent: Vec<u16> = lists.map(|(stream, _)| stream as u16).collect();
         for stream in &spent {
             if let Some(list) = self.checklist_mut(*stream) {
