@@ -10,7 +10,7 @@ use crate::io::ComponentId;
 use crate::time::Instant;
 
 /// The most data streams of a session, removed ones included: as many as a session description may have.
-pub const MAX_STREAMS: usize = crate::sdp::MAX_MEDIA;
+const MAX_STREAMS: usize = crate::sdp::MAX_MEDIA;
 
 impl Agent {
     /// Adds a data stream of so many components, clamped to 1 to 256, to a session that may have begun (RFC 8839

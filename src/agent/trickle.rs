@@ -2,7 +2,7 @@
 
 use super::Agent;
 use super::event::Event;
-use crate::checks::set::Withheld;
+use crate::checks::checklist::Withheld;
 use crate::credentials::Credentials;
 use crate::signal::{Signal, What};
 

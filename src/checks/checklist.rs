@@ -7,6 +7,7 @@ use super::likelihood::Likelihood;
 use super::pair::{Order, PairId};
 use super::spare::Spare;
 use crate::credentials::{Credentials, Pwd, Ufrag};
+use crate::rng::Rng;
 use crate::stun::Key;
 use crate::time::{Instant, Timer};
 
@@ -21,6 +22,15 @@ pub enum ChecklistState {
     Failed,
     /// Its stream is not part of the session any more.
     Removed,
+}
+
+/// Whether the peer cannot know our credentials yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// They have not left.
+    Yes,
+    /// They have.
+    No,
 }
 
 /// Our side of the short-term credential of one stream.
@@ -132,7 +142,14 @@ pub struct Checklist {
 }
 
 impl Checklist {
-    pub(super) fn new(local: LocalCredentials, components: u16) -> Self {
+    /// One with credentials of its own.
+    pub(super) fn fresh(rng: &mut Rng, components: u16) -> Self {
+        let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
+        let key = Key::short_term(pwd.as_str());
+        Self::new(LocalCredentials { ufrag, pwd, key }, components)
+    }
+
+    fn new(local: LocalCredentials, components: u16) -> Self {
         Self {
             state: ChecklistState::Running,
             local,

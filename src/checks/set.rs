@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::checklist::{Checklist, ChecklistState, RemoteCredentials, Withheld};
 use super::connect::Hold;
 use super::freeze::Groups;
 use super::likelihood::CheckOrder;
@@ -88,22 +88,6 @@ pub enum Implementation {
     Lite,
 }
 
-/// Whether the peer cannot know our credentials yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withheld {
-    /// They have not left.
-    Yes,
-    /// They have.
-    No,
-}
-
-/// A checklist with credentials of its own.
-fn fresh(rng: &mut Rng, components: u16) -> Checklist {
-    let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
-    let key = Key::short_term(pwd.as_str());
-    Checklist::new(LocalCredentials { ufrag, pwd, key }, components)
-}
-
 /// Counts the ICE sessions of an agent: a restart begins the next one (RFC 8445 §9).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u32);
@@ -171,7 +155,7 @@ impl ChecklistSet {
         components: &[u16],
         mut rng: Rng,
     ) -> Self {
-        let checklists = components.iter().map(|count| fresh(&mut rng, *count));
+        let checklists = components.iter().map(|count| Checklist::fresh(&mut rng, *count));
         Self {
             generation,
             implementation: settings.implementation,
@@ -201,7 +185,7 @@ impl ChecklistSet {
 
     /// A data stream joins the session: a checklist that is Running, without pairs and valid pairs (RFC 8839 §4.4.3.1).
     pub fn add_stream(&mut self, components: u16) {
-        let checklist = Checklist { is_added: true, ..fresh(&mut self.rng, components) };
+        let checklist = Checklist { is_added: true, ..Checklist::fresh(&mut self.rng, components) };
         self.checklists.push(checklist);
     }
 
