@@ -44,7 +44,9 @@ fn answer(c: &mut Criterion) {
                 assert!(wire.answer(&check, &mut buf) > 0);
             });
         });
-        group.bench_function(BenchmarkId::new("idle", sockets), |bencher| bencher.iter(|| wire.idle()));
+        group.bench_function(BenchmarkId::new("idle", sockets), |bencher| {
+            bencher.iter(|| wire.idle(&mut buf));
+        });
     }
 }
 

@@ -76,6 +76,7 @@ pub mod consent;
 pub mod credentials;
 pub mod error;
 pub mod gather;
+mod hash;
 pub mod io;
 pub mod mdns;
 #[cfg(feature = "tokio")]
@@ -86,6 +87,7 @@ pub mod server;
 pub mod signal;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sorted;
 pub mod stats;
 pub mod stun;
 pub mod tcp;

@@ -7,7 +7,20 @@ use std::path::Path;
 
 /// The rows of the layer picture from the bottom up: a module uses itself and the rows below its own.
 const ROWS: [&[&str]; 7] = [
-    &["candidate", "credentials", "error", "io", "rng", "sdp", "signal", "stats", "time", "trace"],
+    &[
+        "candidate",
+        "credentials",
+        "error",
+        "hash",
+        "io",
+        "rng",
+        "sdp",
+        "signal",
+        "sorted",
+        "stats",
+        "time",
+        "trace",
+    ],
     &["stun"],
     &["tcp"],
     &["consent"],

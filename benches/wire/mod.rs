@@ -180,10 +180,13 @@ impl Wire {
         self.sides[0].agent.path(ComponentId::FIRST).expect("it is connected")
     }
 
-    /// A timeout that finds nothing to do.
+    /// A timeout that finds nothing to do, at the controlling side.
     #[allow(dead_code, reason = "not every bench uses it")]
-    pub(crate) fn idle(&mut self) {
+    pub(crate) fn idle(&mut self, buf: &mut [u8]) {
         let _ = self.sides[0].agent.handle_input(self.now, Input::Timeout);
+        let Output::Wait(_) = self.sides[0].agent.poll_output(buf) else {
+            panic!("there was something to do")
+        };
     }
 }
 

@@ -1,10 +1,10 @@
 //! Where the agent sends from: sockets of the driver, and relays reached through them.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::relays::RelayId;
 use crate::candidate::{BaseId, TcpType};
+use crate::hash::Map;
 use crate::io::{ComponentId, SocketId};
 
 /// How packets leave a base.
@@ -47,7 +47,7 @@ pub(super) struct Base {
 pub(super) struct Bases {
     list: Vec<Option<Base>>,
     live: usize,
-    by_socket: HashMap<(SocketId, IpAddr), BaseId>,
+    by_socket: Map<(SocketId, IpAddr), BaseId>,
 }
 
 impl Bases {

@@ -52,7 +52,7 @@ impl Agent {
     /// [`NominateError`]: the pair is not valid any more, the peer controls, or the decision was made and the peer does
     /// not know renomination.
     pub fn nominate(&mut self, now: Instant, pair: PairId) -> Result<(), NominateError> {
-        self.now = now;
+        self.wake_up(now);
         if self.is_over() || !self.checks.nominate_chosen(pair) {
             return Err(NominateError);
         }

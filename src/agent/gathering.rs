@@ -30,7 +30,7 @@ impl Agent {
     /// [`AddSocketError`]; the agent is unchanged.
     pub fn add_socket(&mut self, now: Instant, id: SocketId, socket: Socket) -> Result<(), AddSocketError> {
         let (local, component) = socket.place();
-        self.now = now;
+        self.wake_up(now);
         if self.is_over() {
             return Err(AddSocketError::Closed);
         }
@@ -148,7 +148,7 @@ impl Agent {
     /// mobility (RFC 8016) goes on from another socket of its component, from one that is added within ten seconds at the
     /// latest; its pairs stay, and [`Event::Path`] tells when data may be sent again.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
-        self.now = now;
+        self.wake_up(now);
         let on_it = |base: &Base| base.socket == id && base.via == Via::Socket;
         let gone: Vec<_> = self.bases.iter().filter(|(_, base)| on_it(base)).map(|(id, _)| id).collect();
         for base in gone {
@@ -165,7 +165,7 @@ impl Agent {
     /// There will be no further sockets for now: gathering ends when the servers have answered. To be said again for the
     /// sockets of a stream that was [added](Self::add_stream) since.
     pub fn end_of_sockets(&mut self, now: Instant) {
-        self.now = now;
+        self.wake_up(now);
         self.sockets_ended = true;
         self.follow_gathering(now);
     }

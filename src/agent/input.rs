@@ -23,6 +23,12 @@ impl Agent {
     pub fn handle_input<'a>(&mut self, now: Instant, input: Input<'a>) -> Received<'a> {
         self.now = now;
         match input {
+            Input::Timeout if self.rest.is_some_and(|rest| !rest.is_over(now)) => return Received::Consumed,
+            // Most datagrams are data, which makes nothing due.
+            Input::Datagram(_) => {}
+            _ => self.wake_up(now),
+        }
+        match input {
             Input::Timeout => {
                 self.handle_timeout(now);
                 Received::Consumed
@@ -71,6 +77,7 @@ impl Agent {
 
     /// A message from a TURN server.
     fn handle_relayed<'a>(&mut self, now: Instant, relay: RelayId, datagram: &Datagram<'a>) -> Received<'a> {
+        self.wake_up(now);
         let Some((base, is_udp)) = self.relays.get(relay).map(|relay| (relay.from, relay.is_udp())) else {
             return Received::Unclaimed;
         };
@@ -127,7 +134,10 @@ impl Agent {
         match message.class() {
             Class::Request => self.handle_request(now, base, source, message),
             Class::Indication => Received::Consumed,
-            Class::Success | Class::Error => self.handle_answer(now, base, source, message),
+            Class::Success | Class::Error => {
+                self.wake_up(now);
+                self.handle_answer(now, base, source, message)
+            }
         }
     }
 
@@ -188,6 +198,9 @@ impl Agent {
                 }
                 if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
                     self.follow_selected(now, learnt.pair);
+                }
+                if switched.is_some() || learnt.is_none_or(|learnt| !learnt.steady) {
+                    self.wake_up(now);
                 }
                 let news = learnt.is_some_and(|it| it.new_remote.is_some() || it.selected || it.one_way);
                 // In another role pairs have other priorities, and we may have to nominate.

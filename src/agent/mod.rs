@@ -65,7 +65,7 @@ use crate::candidate::foundation::FoundationAllocator;
 use crate::checks::ChecklistSet;
 use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
-use crate::io::ComponentId;
+use crate::io::{ComponentId, Wake};
 use crate::rng::Rng;
 use crate::signal::Signal;
 use crate::stats::Stats;
@@ -146,6 +146,18 @@ pub struct Agent {
     trace: Trace,
     /// When the agent was called last: what is polled counts as sent then.
     now: Instant,
+    /// When something is due next, as long as nothing has happened that may bring it forward.
+    rest: Option<Rest>,
+}
+
+/// What [`Output::Wait`] said: a turn that comes before has nothing to do.
+#[derive(Debug, Clone, Copy)]
+struct Rest(Option<Wake>);
+
+impl Rest {
+    fn is_over(self, now: Instant) -> bool {
+        self.0.is_some_and(|wake| wake.at <= now)
+    }
 }
 
 impl Agent {
@@ -193,6 +205,7 @@ impl Agent {
             notes: Notes::new(now),
             trace,
             now,
+            rest: None,
         };
         agent.signal_credentials();
         agent
@@ -225,6 +238,7 @@ impl Agent {
 
     /// Ends the session: relays are given back, nothing is sent after that.
     pub fn close(&mut self, now: Instant) {
+        self.wake_up(now);
         if self.state == State::Closed {
             return;
         }
@@ -255,6 +269,12 @@ impl Agent {
         }
         self.record_state(now, state);
         self.events.push_back(Event::State(state));
+    }
+
+    /// Something happens, after which other things may be due.
+    fn wake_up(&mut self, now: Instant) {
+        self.now = now;
+        self.rest = None;
     }
 
     fn is_over(&self) -> bool {

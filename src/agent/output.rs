@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
-use super::Agent;
 use super::bases::Via;
 use super::event::Output;
 use super::relays::{Link, RelayId};
+use super::{Agent, Rest};
 use crate::candidate::BaseId;
 use crate::checks::Generation;
 use crate::checks::respond::Reply;
@@ -97,12 +97,12 @@ impl Agent {
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
-        match self.write_next(buf) {
-            Some(Written { socket, local, destination, at }) => {
-                Output::Transmit(Transmit::new(socket, local, destination, &buf[at]))
-            }
-            None => Output::Wait(self.wake()),
+        if let Some(Written { socket, local, destination, at }) = self.write_next(buf) {
+            return Output::Transmit(Transmit::new(socket, local, destination, &buf[at]));
         }
+        let Rest(wake) = self.rest.unwrap_or_else(|| Rest(self.wake()));
+        self.rest = Some(Rest(wake));
+        Output::Wait(wake)
     }
 
     fn write_next(&mut self, buf: &mut [u8]) -> Option<Written> {

@@ -45,7 +45,7 @@ impl Agent {
     /// takes the pairs, and emits [`What::Confirmed`] for its description; if it believed to control it does not any more, since of two such offers this one came through
     /// (RFC 8839 §4.4.2.2).
     pub fn handle_remote_candidates(&mut self, now: Instant, stream: u16, announced: &[Announced]) -> Race {
-        self.now = now;
+        self.wake_up(now);
         if !self.checks.sends_checks() {
             self.take_announced(now, stream, announced);
             return Race::Won;

@@ -1,11 +1,11 @@
 //! The TURN clients of an agent: one for each base and server.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::connections::Connections;
 use super::event::ServerId;
 use crate::candidate::BaseId;
+use crate::hash::Map;
 use crate::io::{ComponentId, ConnectId, SocketId, StreamProtocol};
 use crate::stun::Family;
 use crate::time::{Instant, Timer, earliest};
@@ -147,7 +147,7 @@ impl Relay {
 #[derive(Debug, Default)]
 pub(super) struct Relays {
     list: Vec<Option<Relay>>,
-    by_path: HashMap<(BaseId, SocketAddr), RelayId>,
+    by_path: Map<(BaseId, SocketAddr), RelayId>,
     /// Whose turn it is to begin a transaction.
     turn: usize,
 }

@@ -25,7 +25,7 @@ impl Agent {
     /// own. Allowed at any time before the end; roles stay (RFC 8445 §9). It brings a session back that has lost
     /// consent.
     pub fn restart(&mut self, now: Instant) {
-        self.now = now;
+        self.wake_up(now);
         if !self.is_over() {
             self.begin_session(now);
         }

@@ -60,7 +60,7 @@ impl Agent {
     /// [`UnknownStream`](SignalError::UnknownStream) for a stream that the peer has added,
     /// [add](Agent::add_stream) it here too, and hand the signal in again.
     pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
-        self.now = now;
+        self.wake_up(now);
         let names = Notes::names(&signal);
         let result = self.take_signal(now, signal);
         if let Err(error) = &result {

@@ -49,7 +49,7 @@ impl Agent {
     /// keepalives, relays and paths end at once, and its signals are refused; its number is not used again. Without the
     /// last one the session is closed.
     pub fn remove_stream(&mut self, now: Instant, stream: u16) {
-        self.now = now;
+        self.wake_up(now);
         if self.is_over() || self.checks.checklist(stream).is_none_or(Checklist::is_removed) {
             return;
         }

@@ -144,6 +144,7 @@ impl Agent {
             return Received::Consumed;
         }
         // RFC 6544 §7.1: whoever begins with anything else is not the peer.
+        self.wake_up(now);
         self.drop_datagram(now, ends.base, ends.remote, "not STUN, on a new connection");
         self.connections.close(socket);
         if ends.opened.is_some() {

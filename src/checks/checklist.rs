@@ -1,13 +1,14 @@
 //! One checklist: the pairs of one data stream (RFC 8445 §6.1.2).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::likelihood::Likelihood;
 use super::pair::{Order, PairId};
 use super::spare::Spare;
 use crate::credentials::{Credentials, Pwd, Ufrag};
 use crate::rng::Rng;
+use crate::sorted::Sorted;
 use crate::stun::Key;
 use crate::time::{Instant, Timer};
 
@@ -61,13 +62,13 @@ pub struct RemoteCredentials {
 #[derive(Debug, Default)]
 pub struct Component {
     /// Valid pairs, best first (RFC 8445 §7.2.5.3.2).
-    pub(super) valid: BTreeSet<(Reverse<u64>, PairId)>,
+    pub(super) valid: Sorted<(Reverse<u64>, PairId)>,
     /// Pairs that are Frozen, Waiting or In-Progress, best first.
-    pub(super) open: BTreeSet<(Reverse<u64>, PairId)>,
-    /// The same, likeliest last.
-    pub(super) likely: BTreeSet<(Likelihood, PairId)>,
+    pub(super) open: Sorted<(Reverse<u64>, PairId)>,
+    /// How many of them there are of each likelihood.
+    pub(super) likely: [u16; Likelihood::COUNT],
     /// Pairs that are Failed, best first.
-    pub(super) failed: BTreeSet<(Reverse<u64>, PairId)>,
+    pub(super) failed: Sorted<(Reverse<u64>, PairId)>,
     /// When the first pair became valid.
     pub(super) first_valid: Option<Instant>,
     /// A check of the peer was authenticated on one of its pairs.
@@ -101,7 +102,8 @@ impl Component {
 
     /// How likely the likeliest of the pairs works that are not decided yet.
     pub(super) fn likeliest(&self) -> Likelihood {
-        self.likely.last().map_or(Likelihood::Unlikely, |(likelihood, _)| *likelihood)
+        let likeliest = self.likely.iter().rposition(|pairs| *pairs > 0);
+        likeliest.map_or(Likelihood::Unlikely, |at| Likelihood::ALL[at])
     }
 
     /// The pair that data uses now: the selected one, or the best valid one (RFC 8445 §12.1).
@@ -132,7 +134,7 @@ pub struct Checklist {
     /// By component number, from 1.
     pub(super) components: Vec<Component>,
     /// Waiting pairs that may be checked, in their order.
-    pub(super) waiting: BTreeSet<Order>,
+    pub(super) waiting: Sorted<Order>,
     /// Pairs that the peer checked, first in first out (RFC 8445 §6.1.4.1). A pair is in it once at most.
     pub(super) triggered: VecDeque<PairId>,
     /// Triggered checks since the last ordinary one.
@@ -160,7 +162,7 @@ impl Checklist {
             is_withheld: false,
             highest: 0,
             components: (0..components).map(|_| Component::default()).collect(),
-            waiting: BTreeSet::new(),
+            waiting: Sorted::default(),
             triggered: VecDeque::new(),
             in_a_row: 0,
             pairs: 0,

@@ -56,7 +56,7 @@ impl ChecklistSet {
     /// Whether connections are accepted on this base. Such a pair is not formed, but learnt on a connection (RFC 6544
     /// §6.2).
     pub(super) fn is_passive(&self, base: BaseId) -> bool {
-        let local = self.bases.get(&base).and_then(|local| self.local(*local));
+        let local = self.local_at(base);
         local.is_some_and(|local| local.candidate.tcp_type == Some(TcpType::Passive))
     }
 

@@ -1,8 +1,9 @@
 //! Forming pairs (RFC 8445 §6.1.2.2 to §6.1.2.5, RFC 8838 §10, §11).
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 
-use super::checklist::Checklist;
+use super::checklist::{Checklist, Component};
 use super::connect::link;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, Place, Remote};
@@ -37,10 +38,8 @@ impl ChecklistSet {
         }
         for index in 0..self.remotes.len() {
             let remote = RemoteId(index as u16);
-            if self.remotes[index].component == component
-                && self.insert_pair(base, remote, permission).is_some()
-            {
-                self.limit_pairs();
+            if self.remotes[index].component == component {
+                self.form_pair(base, remote, permission);
             }
         }
     }
@@ -53,9 +52,13 @@ impl ChecklistSet {
                 && local.candidate.kind == CandidateType::PeerReflexive
                 && local.candidate.address == candidate.address
         };
-        match self.locals.iter_mut().find(twin) {
-            Some(local) => local.candidate = candidate,
-            None => drop(self.add_local(base, component, candidate)),
+        if let Some(local) = self.locals.iter_mut().find(twin) {
+            local.candidate = candidate;
+        } else if self.add_local(base, component, candidate).is_none() {
+            return;
+        }
+        if let Some(known) = self.bases.get_mut(base) {
+            known.is_told = true;
         }
         self.reconsider(base);
     }
@@ -75,7 +78,7 @@ impl ChecklistSet {
     ) -> Option<LocalId> {
         if self.locals.len() >= self.limits.local_candidates {
             // The place of a candidate whose base is gone: no pair has it any more.
-            let gone = self.locals.iter().position(|local| !self.bases.contains_key(&local.base))?;
+            let gone = self.locals.iter().position(|local| self.bases.get(local.base).is_none())?;
             self.locals[gone] = Local { candidate, base, component };
             return Some(LocalId(gone as u16));
         }
@@ -85,7 +88,7 @@ impl ChecklistSet {
 
     /// Removes a base and its pairs.
     pub fn remove_base(&mut self, base: BaseId) {
-        self.bases.remove(&base);
+        self.bases.remove(base);
         let pairs: Vec<_> = self.pairs().filter(|(_, pair)| pair.base == base).map(|(id, _)| id).collect();
         for id in pairs {
             self.remove_pair(id);
@@ -119,14 +122,10 @@ impl ChecklistSet {
         } else {
             self.push_remote(component, addr, candidate).ok_or(limit)?
         };
-        let mut bases: Vec<_> = self.bases.iter().map(|(base, local)| (*base, *local)).collect();
-        bases.sort_unstable();
-        for (base, local) in bases {
-            if self.locals[usize::from(local.0)].component == component
-                && !self.is_passive(base)
-                && self.insert_pair(base, id, permission(base)).is_some()
+        for base in self.bases.numbers() {
+            if self.local_at(base).is_some_and(|local| local.component == component) && !self.is_passive(base)
             {
-                self.limit_pairs();
+                self.form_pair(base, id, permission(base));
             }
         }
         Ok(())
@@ -146,6 +145,30 @@ impl ChecklistSet {
         Some(RemoteId((self.remotes.len() - 1) as u16))
     }
 
+    /// Forms a pair and keeps the set within its limit.
+    fn form_pair(&mut self, base: BaseId, remote: RemoteId, permission: Permission) {
+        if !self.is_superfluous(base, remote) && self.insert_pair(base, remote, permission).is_some() {
+            self.limit_pairs();
+        }
+    }
+
+    /// Whether this pair would be the one that [`Self::limit_pairs`] removes, so that of many candidates those pairs cost
+    /// next to nothing that are not kept.
+    fn is_superfluous(&self, base: BaseId, remote: RemoteId) -> bool {
+        if self.by_path.len() < self.limits.pairs || self.failed_pair().is_some() {
+            return false;
+        }
+        let (Some(local), Some(far)) = (self.local_at(base), self.remote(remote)) else { return false };
+        let own = usize::from(local.component.stream);
+        let mut others = self.checklists.iter().enumerate().filter(|(stream, _)| *stream != own);
+        let Some(list) = self.checklists.get(own) else { return false };
+        if others.any(|(_, other)| other.pairs > list.pairs) {
+            return false;
+        }
+        let priority = self.pair_priority(local.candidate.priority, far.priority);
+        self.last_unchecked(list).is_none_or(|(Reverse(last), _)| priority < last)
+    }
+
     /// Forms the pair of a base and a remote candidate, if they fit and it does not exist (RFC 8445 §6.1.2.2).
     pub(super) fn insert_pair(
         &mut self,
@@ -153,7 +176,7 @@ impl ChecklistSet {
         remote: RemoteId,
         permission: Permission,
     ) -> Option<PairId> {
-        let local = self.locals.get(usize::from(self.bases.get(&base)?.0))?;
+        let local = self.local_at(base)?;
         let far = self.remotes.get(usize::from(remote.0))?;
         let near = local.candidate.address.socket()?;
         let destination = on_link_of(near, far.addr);
@@ -169,7 +192,8 @@ impl ChecklistSet {
         let priority = self.pair_priority(local.candidate.priority, far.priority);
         let likelihood = self.likelihood(base, far);
         let group = self.groups.join(local.candidate.foundation, far.candidate.foundation);
-        let free = self.places.iter().position(|place| place.pair.is_none());
+        let has_free = self.by_path.len() < self.places.len();
+        let free = has_free.then(|| self.places.iter().position(|place| place.pair.is_none())).flatten();
         let index = free.unwrap_or(self.places.len());
         if free.is_none() {
             self.places.push(Place { stamp: 0, pair: None });
@@ -229,18 +253,18 @@ impl ChecklistSet {
     }
 
     fn unchecked_pair(&self) -> Option<PairId> {
-        let unchecked = |id: &PairId| {
-            let unchecked = |pair: &Pair| pair.state != PairState::InProgress && !pair.queued;
-            self.pair(*id).is_some_and(unchecked)
-        };
-        let last = |list: &Checklist| {
-            let components = list.components().iter();
-            let worst = components
-                .filter_map(|component| component.open.iter().rev().find(|(_, id)| unchecked(id)).copied());
-            worst.max()
-        };
-        let lists = self.checklists.iter().filter_map(|list| Some((list.pairs, last(list)?)));
-        lists.max().map(|(_, (_, id))| id)
+        let lists = self.checklists.iter();
+        let last = lists.filter_map(|list| Some((list.pairs, self.last_unchecked(list)?))).max();
+        last.map(|(_, (_, id))| id)
+    }
+
+    /// The pair of lowest priority of a checklist that was not checked.
+    fn last_unchecked(&self, list: &Checklist) -> Option<(Reverse<u64>, PairId)> {
+        let unchecked = |pair: &Pair| pair.state != PairState::InProgress && !pair.queued;
+        let is_unchecked = |id: &PairId| self.pair(*id).is_some_and(unchecked);
+        let of =
+            |component: &Component| component.open.iter().rev().find(|(_, id)| is_unchecked(id)).copied();
+        list.components().iter().filter_map(of).max()
     }
 
     pub(super) fn remove_pair(&mut self, id: PairId) {

@@ -13,12 +13,13 @@
 //! they were, and each pair is checked that would be checked later. The pair itself goes on until it fails.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::pair::{Pair, PairId, PairState};
 use super::request::Check;
 use super::set::ChecklistSet;
 use crate::candidate::Foundation;
+use crate::hash::Map;
+use crate::sorted::Sorted;
 use crate::stun::TransactionId;
 use crate::time::Instant;
 
@@ -65,7 +66,7 @@ struct Group {
     active: u16,
     /// Pairs that Succeeded, in any checklist.
     succeeded: u16,
-    frozen: BTreeSet<Rank>,
+    frozen: Sorted<Rank>,
     /// The topmost pair so far.
     top: Option<Rank>,
 }
@@ -73,12 +74,12 @@ struct Group {
 /// All pair foundations of a set.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    ids: BTreeMap<(Foundation, Foundation), GroupId>,
+    ids: Map<(Foundation, Foundation), GroupId>,
     list: Vec<Group>,
     /// Places in the list that no pair needs any more.
     free: Vec<GroupId>,
     /// Those with Frozen pairs and nothing Waiting or In-Progress, silent ones aside.
-    thawable: BTreeSet<GroupId>,
+    thawable: Sorted<GroupId>,
     /// Waiting and In-Progress pairs of all groups: Num-Waiting + Num-In-Progress of RFC 8445 §14.3.
     active: u32,
 }
@@ -96,7 +97,7 @@ impl Groups {
     }
 
     fn found(&mut self, key: (Foundation, Foundation)) -> GroupId {
-        let group = Group { key, members: 0, active: 0, succeeded: 0, frozen: BTreeSet::new(), top: None };
+        let group = Group { key, members: 0, active: 0, succeeded: 0, frozen: Sorted::default(), top: None };
         let id = if let Some(id) = self.free.pop() {
             self.list[usize::from(id.0)] = group;
             id

@@ -30,14 +30,23 @@ impl ChecklistSet {
         let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
         let valid = (Reverse(pair.valid_priority), id);
         let (standing, component) = (Standing::of(pair), pair.component);
+        let (is_waiting, is_failed) = (pair.state == PairState::Waiting, pair.state == PairState::Failed);
+        let is_valid = pair.valid.is_some();
         self.groups.leave(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
-            checklist.waiting.remove(&order);
+            if is_waiting {
+                checklist.waiting.remove(&order);
+            }
             if let Some(component) = checklist.component_mut(component.component) {
-                component.open.remove(&ranked);
-                component.likely.remove(&(likelihood, id));
-                component.failed.remove(&ranked);
-                component.valid.remove(&valid);
+                if component.open.remove(&ranked) {
+                    component.likely[likelihood as usize] -= 1;
+                }
+                if is_failed {
+                    component.failed.remove(&ranked);
+                }
+                if is_valid {
+                    component.valid.remove(&valid);
+                }
             }
         }
     }
@@ -58,11 +67,13 @@ impl ChecklistSet {
             if let Some(component) = checklist.component_mut(component.component) {
                 if state.is_open() {
                     component.open.insert(ranked);
-                    component.likely.insert((likelihood, id));
+                    component.likely[likelihood as usize] += 1;
                 } else if state == PairState::Failed {
                     component.failed.insert(ranked);
                 }
-                component.valid.extend(valid);
+                if let Some(valid) = valid {
+                    component.valid.insert(valid);
+                }
             }
         }
     }
@@ -91,7 +102,7 @@ impl ChecklistSet {
         let ids: Vec<_> = self.pairs().map(|(id, _)| id).collect();
         for id in ids {
             let Some(pair) = self.pair(id) else { continue };
-            let Some(local) = self.bases.get(&pair.base).and_then(|local| self.local(*local)) else {
+            let Some(local) = self.local_at(pair.base) else {
                 continue;
             };
             let Some(remote) = self.remote(pair.remote) else { continue };

@@ -40,7 +40,7 @@ impl ChecklistSet {
         priority: u32,
     ) -> Option<RemoteId> {
         let addr = without_link(addr);
-        let transport = self.local(*self.bases.get(&base)?)?.candidate.transport;
+        let transport = self.local_at(base)?.candidate.transport;
         let same = |remote: &Remote| {
             remote.component == component && remote.addr == addr && remote.candidate.transport == transport
         };

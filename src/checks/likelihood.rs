@@ -36,6 +36,12 @@ pub enum Likelihood {
     Near,
 }
 
+impl Likelihood {
+    pub(super) const COUNT: usize = 4;
+    /// All of them, the least likely first.
+    pub(super) const ALL: [Self; Self::COUNT] = [Self::Unlikely, Self::Plain, Self::Told, Self::Near];
+}
+
 /// Whether an address means something in one network only.
 fn is_private(ip: IpAddr) -> bool {
     match ip {
@@ -72,18 +78,11 @@ pub(super) fn of(near: &Local, is_told: bool, far: &Remote) -> Likelihood {
 
 impl ChecklistSet {
     pub(super) fn likelihood(&self, base: BaseId, far: &Remote) -> Likelihood {
-        let near = self.bases.get(&base).and_then(|local| self.local(*local));
+        let near = self.bases.get(base).and_then(|known| Some((self.local(known.local)?, known.is_told)));
         match (self.order, near) {
-            (CheckOrder::Likelihood, Some(near)) => of(near, self.is_told(base), far),
+            (CheckOrder::Likelihood, Some((near, is_told))) => of(near, is_told, far),
             _ => Likelihood::Plain,
         }
-    }
-
-    /// Whether a server has seen this base at another address.
-    fn is_told(&self, base: BaseId) -> bool {
-        let told =
-            |local: &Local| local.base == base && local.candidate.kind == CandidateType::ServerReflexive;
-        self.locals.iter().any(told)
     }
 
     /// A server has told something of this base: its pairs are more likely now, and what was peer-reflexive has the

@@ -17,6 +17,8 @@
 //! | RFC 6544 connections of TCP pairs | [`connect`] |
 //! | with renomination: one more pair for the day when the selected one is lost | [`spare`] |
 
+mod ask;
+mod bases;
 pub mod better;
 pub mod checklist;
 pub mod connect;

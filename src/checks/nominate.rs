@@ -217,7 +217,7 @@ impl ChecklistSet {
     }
 
     fn reach(&self, pair: &Pair) -> Reach {
-        let local = self.bases.get(&pair.base).and_then(|local| self.local(*local));
+        let local = self.local_at(pair.base);
         let near = local.is_some_and(|local| local.candidate.kind == CandidateType::Relayed);
         let far =
             self.remote(pair.remote).is_some_and(|remote| remote.candidate.kind == CandidateType::Relayed);

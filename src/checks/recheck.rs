@@ -10,12 +10,11 @@
 //!
 //! The transaction before is not repeated any more; its answer still counts. [`Recheck::Off`] switches all of it off.
 
-use std::collections::BTreeSet;
-
 use super::checklist::{Checklist, ChecklistState};
 use super::likelihood::Likelihood;
 use super::pair::{Pair, PairId, PairState};
 use super::set::ChecklistSet;
+use crate::sorted::Sorted;
 use crate::time::{Duration, Instant};
 
 /// Whether likely pairs are checked again early.
@@ -39,7 +38,7 @@ const MAX_RECHECKS: u8 = 8;
 /// When which pair may be checked again.
 #[derive(Debug, Default)]
 pub(super) struct Rechecks {
-    due: BTreeSet<(Instant, PairId)>,
+    due: Sorted<(Instant, PairId)>,
     /// The slot before was that of a re-check, and the next one is not before then.
     not_before: Option<Instant>,
 }

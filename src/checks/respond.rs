@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::ask::Ask;
 use super::pair::{Link, Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
 use super::set::{ChecklistSet, Generation, Implementation};
@@ -100,6 +101,8 @@ pub struct Learnt {
     pub selected: bool,
     /// The peer checks on and never answers: the checklist may be spent.
     pub one_way: bool,
+    /// The pair is valid, its consent stands, and nothing was wished: only counters have changed, nothing is due sooner.
+    pub steady: bool,
 }
 
 /// What to do about a request.
@@ -155,15 +158,17 @@ impl ChecklistSet {
             Ok(authentic) => authentic,
             Err(verdict) => return verdict,
         };
-        let attributes = request.attributes();
+        let ask = Ask::read(&request.attributes());
         let refused = |answer| Verdict::Refused(Reply { answer, ..reply });
-        if let Some(unknown) = Unknown::of(&attributes) {
+        if ask.is_beyond_us
+            && let Some(unknown) = Unknown::of(&request.attributes())
+        {
             return refused(Answer::Unknown(unknown));
         }
-        let Some(priority) = attributes.u32(attr::PRIORITY) else {
+        let Some(priority) = ask.priority() else {
             return refused(Answer::Error(400));
         };
-        let switched = match self.conflict(&attributes) {
+        let switched = match self.conflict(&ask) {
             Conflict::None => None,
             Conflict::Refuse => return refused(Answer::Error(487)),
             Conflict::Switch => {
@@ -172,7 +177,7 @@ impl ChecklistSet {
                 Some(self.roles.role)
             }
         };
-        let wish = self.wish(component, &attributes);
+        let wish = self.wish(component, &ask);
         let learnt = self.learn(now, base, component, source, priority, wish.value());
         let followed = wish == Wish::None || (wish.value().is_some() && learnt.is_some());
         let answer = if followed { Answer::Success } else { Answer::Error(400) };
@@ -225,9 +230,9 @@ impl ChecklistSet {
 
     /// A lite agent has no conflict to repair: whoever checks is full and controls, also where its credentials are still
     /// to come (RFC 8445 §6.1.1).
-    fn conflict(&self, attributes: &Attributes<'_>) -> Conflict {
+    fn conflict(&self, ask: &Ask<'_>) -> Conflict {
         match self.implementation {
-            Implementation::Full => self.roles.conflict(attributes),
+            Implementation::Full => self.roles.conflict(ask),
             Implementation::Lite if self.roles.role == Role::Controlling => Conflict::Switch,
             Implementation::Lite => Conflict::None,
         }
@@ -268,7 +273,7 @@ impl ChecklistSet {
         let (state, priority, one_way) = (pair.state, pair.priority, pair.is_one_way(now));
         if self.implementation == Implementation::Lite {
             let selected = wish.is_some() && self.accept(id);
-            return Some(Learnt { pair: id, new_remote, selected, one_way: false });
+            return Some(Learnt { pair: id, new_remote, selected, one_way: false, steady: false });
         }
         let heard = self.checklist_mut(component.stream)?.component_mut(component.component)?;
         heard.is_heard = true;
@@ -307,15 +312,16 @@ impl ChecklistSet {
             self.remove_pair(id);
             return None;
         }
-        Some(Learnt { pair: id, new_remote, selected, one_way })
+        let steady = state == PairState::Succeeded && fresh && wish.is_none();
+        Some(Learnt { pair: id, new_remote, selected, one_way, steady })
     }
 
     /// What a check wishes: with renomination the value of a nomination must not be below what came before.
-    fn wish(&self, at: ComponentId, attributes: &Attributes<'_>) -> Wish {
-        if !attributes.has(attr::USE_CANDIDATE) || self.roles.role != Role::Controlled {
+    fn wish(&self, at: ComponentId, ask: &Ask<'_>) -> Wish {
+        if !ask.nominates || self.roles.role != Role::Controlled {
             return Wish::None;
         }
-        let value = attributes.u32(attr::NOMINATION).unwrap_or(0);
+        let value = ask.nomination().unwrap_or(0);
         if !self.renominates(at.stream) {
             // A peer whose credentials are still to come may know renomination: the order of its nominations counts.
             let early = self.checklist(at.stream).is_some_and(|list| list.remote.is_none());

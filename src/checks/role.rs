@@ -1,7 +1,7 @@
 //! Who nominates, and how a conflict repairs itself (RFC 8445 §6.1.1, §7.2.5.1, §7.3.1.1).
 
+use super::ask::Ask;
 use crate::rng::Rng;
-use crate::stun::Attributes;
 use crate::stun::wire::attr;
 
 /// The role of an agent (RFC 8445 §6.1.1).
@@ -53,8 +53,8 @@ pub(super) struct Roles {
 impl Roles {
     /// RFC 8445 §7.3.1.1: the larger tiebreaker is controlling; on equality the controlling side refuses and the
     /// controlled one switches.
-    pub(super) fn conflict(&self, attributes: &Attributes<'_>) -> Conflict {
-        let Some(theirs) = attributes.u64(self.role.attribute()) else { return Conflict::None };
+    pub(super) fn conflict(&self, ask: &Ask<'_>) -> Conflict {
+        let Some(theirs) = ask.tiebreaker(self.role) else { return Conflict::None };
         match (self.role, self.tiebreaker >= theirs) {
             (Role::Controlling, true) | (Role::Controlled, false) => Conflict::Refuse,
             (Role::Controlling, false) | (Role::Controlled, true) => Conflict::Switch,

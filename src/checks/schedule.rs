@@ -1,6 +1,6 @@
 //! What is checked next (RFC 8445 §6.1.4.2), and how long its answer is waited for (§14.3).
 
-use super::checklist::{Checklist, ChecklistState};
+use super::checklist::{Checklist, ChecklistState, Withheld};
 use super::pair::{Link, PairId, PairState};
 use super::request::Check;
 use super::role::Role;
@@ -20,6 +20,13 @@ const MAX_IN_A_ROW: u8 = 8;
 const MAX_RTO: Duration = Duration::from_secs(3);
 
 impl ChecklistSet {
+    /// Our credentials of this stream wait to be signalled, or not any more.
+    pub fn withhold(&mut self, stream: u16, credentials: Withheld) {
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.is_withheld = credentials == Withheld::Yes;
+        }
+    }
+
     /// Whether a triggered check waits: those go before gathering.
     pub fn has_triggered(&self) -> bool {
         let waits = |list: &Checklist| list.may_check() && list.triggered.iter().any(|id| !self.is_held(*id));
@@ -136,7 +143,7 @@ impl ChecklistSet {
     /// What a check on this pair says now; retransmissions repeat it.
     pub fn check_of(&self, id: PairId) -> Option<Check> {
         let pair = self.pair(id)?;
-        let local = self.local(*self.bases.get(&pair.base)?)?;
+        let local = self.local_at(pair.base)?;
         let preference = local_preference(local.candidate.priority);
         // RFC 8445 §7.1.1: as if it were learnt by the peer.
         let kind = CandidateType::PeerReflexive;

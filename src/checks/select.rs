@@ -75,7 +75,7 @@ impl ChecklistSet {
             return unchecked;
         }
         let open = lists.flat_map(Checklist::shared).filter(|component| component.selected.is_none());
-        let is_clear = open.clone().all(|component| component.open.len() <= 1);
+        let is_clear = open.clone().all(|component| component.open().nth(1).is_none());
         let proposes = self.roles.role == Role::Controlling;
         let waits = |component: &&Component| is_clear || component.nominating.is_none();
         let best: Vec<PairId> = open.filter(waits).filter_map(|component| component.open().next()).collect();
@@ -111,7 +111,7 @@ impl ChecklistSet {
     /// A lite agent takes a pair without a check of its own: it is valid and selected (RFC 8445 §7.3.2).
     pub fn accept(&mut self, id: PairId) -> bool {
         let Some(base) = self.pair(id).map(|pair| pair.base) else { return false };
-        let local = self.bases.get(&base).copied();
+        let local = self.bases.get(base).map(|known| known.local);
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Succeeded;

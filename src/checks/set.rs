@@ -1,9 +1,9 @@
 //! The checklist set: one checklist a stream, and what they share (RFC 8445 §6.1.2).
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use super::checklist::{Checklist, ChecklistState, RemoteCredentials, Withheld};
+use super::bases::Bases;
+use super::checklist::{Checklist, ChecklistState, RemoteCredentials};
 use super::connect::Hold;
 use super::freeze::Groups;
 use super::likelihood::CheckOrder;
@@ -15,6 +15,7 @@ use super::request::Check;
 use super::role::{Role, Roles};
 use crate::candidate::{BaseId, Candidate, TcpRank};
 use crate::credentials::Credentials;
+use crate::hash::Map;
 use crate::io::ComponentId;
 use crate::rng::Rng;
 use crate::stun::Key;
@@ -107,11 +108,10 @@ pub struct ChecklistSet {
     pub(super) checklists: Vec<Checklist>,
     pub(super) locals: Vec<Local>,
     pub(super) remotes: Vec<Remote>,
-    /// The candidate that is its own base (host or relayed), of each base.
-    pub(super) bases: HashMap<BaseId, LocalId>,
+    pub(super) bases: Bases,
     pub(super) places: Vec<Place>,
     /// A pair's identity is where a packet goes: its base and the remote transport address.
-    pub(super) by_path: HashMap<(BaseId, SocketAddr), PairId>,
+    pub(super) by_path: Map<(BaseId, SocketAddr), PairId>,
     pub(super) groups: Groups,
     pub(super) order: CheckOrder,
     pub(super) recheck: Recheck,
@@ -167,9 +167,9 @@ impl ChecklistSet {
             checklists: checklists.collect(),
             locals: Vec::new(),
             remotes: Vec::new(),
-            bases: HashMap::new(),
+            bases: Bases::default(),
             places: Vec::new(),
-            by_path: HashMap::new(),
+            by_path: Map::default(),
             groups: Groups::default(),
             order: settings.order,
             recheck: settings.recheck,
@@ -187,13 +187,6 @@ impl ChecklistSet {
     pub fn add_stream(&mut self, components: u16) {
         let checklist = Checklist { is_added: true, ..Checklist::fresh(&mut self.rng, components) };
         self.checklists.push(checklist);
-    }
-
-    /// Our credentials of this stream wait to be signalled, or not any more.
-    pub fn withhold(&mut self, stream: u16, credentials: Withheld) {
-        if let Some(checklist) = self.checklist_mut(stream) {
-            checklist.is_withheld = credentials == Withheld::Yes;
-        }
     }
 
     /// The present role.
@@ -228,6 +221,11 @@ impl ChecklistSet {
     /// A local candidate.
     pub fn local(&self, id: LocalId) -> Option<&Local> {
         self.locals.get(usize::from(id.0))
+    }
+
+    /// The candidate that is its own base: host or relayed.
+    pub(super) fn local_at(&self, base: BaseId) -> Option<&Local> {
+        self.local(self.bases.get(base)?.local)
     }
 
     /// A remote candidate.

@@ -11,6 +11,7 @@ mod silence;
 mod trickle;
 mod valid;
 
+use super::ask::Ask;
 use super::checklist::ChecklistState;
 use super::form::Permission;
 use super::limits::Limits;
@@ -100,7 +101,7 @@ fn answer(
     code: Option<u16>,
 ) -> Outcome {
     let (_, source) = written(set, id);
-    let mapped = set.local(set.bases[&base]).and_then(|local| local.candidate.address.socket()).unwrap();
+    let mapped = set.local_at(base).and_then(|local| local.candidate.address.socket()).unwrap();
     let mut buf = [0; 1280];
     let mut writer = match code {
         Some(code) => Writer::error(&mut buf, Method::BINDING, id, code),
@@ -367,7 +368,11 @@ fn the_larger_tiebreaker_is_controlling() {
         writer.put_u64(role.attribute(), theirs);
         let message = Message::parse(writer.finish().unwrap()).unwrap();
         let roles = Roles { role, tiebreaker: ours };
-        assert_eq!(roles.conflict(&message.plain().attributes()), expected, "{role:?} {ours} {theirs}");
+        assert_eq!(
+            roles.conflict(&Ask::read(&message.plain().attributes())),
+            expected,
+            "{role:?} {ours} {theirs}"
+        );
     }
 }
 

@@ -20,7 +20,7 @@ impl ChecklistSet {
     pub(super) fn local_of(&mut self, check: &Check, mapped: SocketAddr) -> Option<LocalId> {
         let pair = self.pair(check.pair)?;
         let (base, component) = (pair.base, pair.component);
-        let near = &self.local(*self.bases.get(&base)?)?.candidate;
+        let near = &self.local_at(base)?.candidate;
         let (transport, tcp_type) = (near.transport, near.tcp_type);
         let known = self.locals.iter().position(|local| {
             local.component == component
@@ -34,9 +34,9 @@ impl ChecklistSet {
         if self.locals.iter().filter(|local| local.candidate.kind == kind).count()
             >= self.limits.peer_reflexive
         {
-            return self.bases.get(&base).copied();
+            return self.bases.get(base).map(|known| known.local);
         }
-        let related = self.local(*self.bases.get(&base)?)?.candidate.address.socket();
+        let related = self.local_at(base)?.candidate.address.socket();
         let foundation = self.learn_foundation();
         let mut candidate =
             Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
@@ -44,7 +44,7 @@ impl ChecklistSet {
         if let Some(direction) = tcp_type {
             candidate = candidate.over_tcp(direction);
         }
-        self.add_local(base, component, candidate).or_else(|| self.bases.get(&base).copied())
+        self.add_local(base, component, candidate).or_else(|| self.bases.get(base).map(|known| known.local))
     }
 
     /// Adds the valid pair to the valid list, and says which it is. `id` is the pair of the check, out of the indexes.
@@ -76,7 +76,7 @@ impl ChecklistSet {
     /// The other pair of the checklist that the peer has seen, if it has.
     fn equal_to(&self, id: PairId, seen: LocalId) -> Option<PairId> {
         let (pair, local) = (self.pair(id)?, self.local(seen)?);
-        let is_own_base = self.bases.get(&local.base) == Some(&seen);
+        let is_own_base = self.bases.get(local.base).is_some_and(|known| known.local == seen);
         self.pair_of(local.base, pair.destination).filter(|other| is_own_base && *other != id)
     }
 

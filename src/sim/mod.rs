@@ -20,13 +20,15 @@
 //! | what | where |
 //! |---|---|
 //! | hosts with an agent, with sockets only; what happens, and when | [`World`] |
-//! | a STUN and TURN server | [`World::stun_server`], [`World::turn_server`], [`World::server`] |
+//! | hosts with a program of one's own, such as another ICE implementation | [`World::guest`] |
+//! | a STUN and TURN server, and further ones | [`World::stun_server`], [`World::turn_server`], [`World::server`], [`World::further_server`] |
 //! | several addresses, shared NATs, nested NATs | [`Interface`], [`World::nat`], [`World::nat_behind`] |
 //! | how a NAT behaves | [`Nat`] |
 //! | latency, jitter, loss, duplication, reordering, MTU, blocked UDP or TCP | [`Link`] |
 //! | TCP connections of agents, and of hosts without one | [`World::connect`], [`World::connections`], [`World::reset`] |
 //! | whether a direct path can exist | [`World::direct_path_possible`] |
 
+mod guest;
 mod link;
 mod names;
 mod nat;
@@ -41,6 +43,7 @@ mod topology;
 mod wire;
 mod world;
 
+pub use guest::{Guest, Wish};
 pub use link::{Link, Tcp, Udp};
 pub use nat::{Filtering, Gateway, Hairpin, Mapping, Nat, NatId, Ports, Refresh, Stray};
 pub use node::{Host, HostId, Interface};

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::guest::{self, Guest};
 use super::link::Link;
 use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
@@ -143,6 +144,8 @@ pub(super) enum Program {
     Agent(Box<Endpoint>),
     /// A STUN and TURN server.
     Server(Box<Serving>),
+    /// Somebody else's program.
+    Guest(Box<dyn Guest>),
 }
 
 /// An agent with what it has said.
@@ -219,14 +222,14 @@ impl Node {
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Guest(_) => None,
         }
     }
 
     pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match &mut self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Guest(_) => None,
         }
     }
 
@@ -238,6 +241,17 @@ impl Node {
                 let _ = endpoint.agent.handle_input(now, Input::Timeout);
             }
             Program::Server(serving) => serving.timeout(now),
+            Program::Guest(guest) => guest.handle_timeout(now),
+        }
+    }
+
+    /// Takes what the peer has signalled.
+    pub(super) fn signal(&mut self, now: Instant, signal: Signal) {
+        match &mut self.program {
+            Program::Sockets | Program::Server(_) => {}
+            // A refused signal is in the agent's counters.
+            Program::Agent(endpoint) => drop(endpoint.agent.handle_signal(now, signal)),
+            Program::Guest(guest) => guest.handle_signal(now, signal),
         }
     }
 
@@ -251,6 +265,7 @@ impl Node {
             socket.map(|socket| Datagram { socket, local: local.ip(), source, ecn: None, payload });
         match (&mut self.program, datagram) {
             (Program::Sockets, _) => self.arrivals.push(arrival(payload)),
+            (Program::Guest(guest), _) => guest.handle_datagram(now, local, source, payload),
             (_, None) => return Fate::Unroutable,
             (Program::Server(serving), Some(datagram)) => {
                 serving.receive(now, self.id, &self.sockets, datagram);
@@ -270,6 +285,7 @@ impl Node {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
+            Program::Guest(guest) => guest::polled(self.id, guest.poll(now)),
             Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
                 Polled::Packets(packets) => {
                     Polled::Packets(packets.into_iter().map(|it| self.streams.carry(it)).collect())

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::nat::Nat;
-use super::node::{BUFFER, HostId, Interface, Node, Polled, Program, Sockets, packets};
+use super::node::{BUFFER, Host, HostId, Interface, Node, Polled, Program, Sockets, packets};
 use super::packet::Packet;
 use super::world::World;
 use crate::io::{Datagram, SocketId, Transmit};
@@ -26,15 +26,35 @@ impl World {
         if let Some(host) = self.server {
             return host;
         }
-        let config = Config::new(self.seed()).user(USER, PASSWORD);
-        let config = config.relay_address(V4.into()).relay_address(V6.into());
         let interfaces = [V4.into(), V6.into()].map(|ip| Interface::v4(Nat::none()).address(ip));
-        let (host, addresses) = self.place(interfaces);
+        let host = self.further_server(interfaces);
+        self.server = Some(host);
+        host
+    }
+
+    /// A STUN and TURN server of its own, which listens and relays at each of these addresses.
+    ///
+    /// # Panics
+    /// If an interface names an address that is taken.
+    pub fn further_server(&mut self, host: impl Into<Host>) -> HostId {
+        let (host, addresses) = self.place(host);
+        let config = Config::new(self.seed()).user(USER, PASSWORD);
+        let config = addresses.iter().fold(config, |config, ip| config.relay_address(*ip));
         let mut serving = Serving::new(Server::new(config, self.now()));
         let sockets = addresses.into_iter().map(|ip| serving.listen(SocketAddr::new(ip, PORT))).collect();
         self.add(Node::new(host, Program::Server(Box::new(serving)), sockets));
-        self.server = Some(host);
         host
+    }
+
+    /// A server of [`further_server`](Self::further_server) as a relay, at its first address.
+    ///
+    /// # Panics
+    /// If there is no server on this host.
+    pub fn turn_server_on(&self, host: HostId) -> TurnServer {
+        let node = &self.nodes[host.0];
+        assert!(matches!(node.program, Program::Server(_)), "a server on this host");
+        let ip = self.addresses(host)[0];
+        TurnServer::new(SocketAddr::new(ip, PORT), USER, PASSWORD)
     }
 
     /// Where the server answers Binding requests over IPv4. It does over IPv6 too, at its other address.

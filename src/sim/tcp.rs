@@ -188,6 +188,7 @@ impl World {
                 _ => None,
             },
             Program::Sockets => message.map(|message| message.payload),
+            Program::Guest(_) => None,
             Program::Server(serving) => {
                 let stream = message.and_then(|it| node.streams.list.iter().find(|s| s.socket == it.socket));
                 let local = stream.map(|stream| stream.local);
@@ -217,6 +218,8 @@ impl World {
                 let listener = streams.listeners.iter().find(|(_, addr)| *addr == local).map(|(id, _)| *id);
                 let is_open = match node.program {
                     Program::Sockets => true,
+                    // Guests have UDP only.
+                    Program::Guest(_) => false,
                     Program::Agent(_) => listener.is_some(),
                     Program::Server(_) => node.sockets.iter().any(|(_, addr)| *addr == local),
                 };

@@ -190,10 +190,7 @@ impl World {
     }
 
     fn deliver_signal(&mut self, to: HostId, signal: Signal) {
-        if let Some(endpoint) = self.nodes[to.0].endpoint_mut() {
-            // A refused signal is in the agent's counters.
-            let _ = endpoint.agent.handle_signal(self.now, signal);
-        }
+        self.nodes[to.0].signal(self.now, signal);
         self.drain(to);
     }
 

@@ -4,9 +4,9 @@
 //! The caller gives the RTO. In ICE it follows from the number of checks (RFC 8445 §14.3) and is never below
 //! 500 ms, so an estimate from measured round trips (RFC 8489 §6.2.1, a SHOULD) would hardly ever differ.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::wire::TransactionId;
+use crate::hash::Map;
+use crate::sorted::Sorted;
 use crate::time::{Duration, Instant};
 
 /// The least RTO in ICE, and the initial one elsewhere (RFC 8445 §14.3, RFC 8489 §6.2.1).
@@ -76,14 +76,14 @@ pub enum Due<K> {
 /// number the owner limits, and what is due at the same instant comes in the order of ids.
 #[derive(Debug)]
 pub struct Transactions<K> {
-    open: BTreeMap<TransactionId, Transaction<K>>,
+    open: Map<TransactionId, Transaction<K>>,
     /// One entry for each open transaction.
-    due: BTreeSet<(Instant, TransactionId)>,
+    due: Sorted<(Instant, TransactionId)>,
 }
 
 impl<K> Default for Transactions<K> {
     fn default() -> Self {
-        Self { open: BTreeMap::new(), due: BTreeSet::new() }
+        Self { open: Map::default(), due: Sorted::default() }
     }
 }
 
@@ -179,7 +179,7 @@ impl<K: Copy> Transactions<K> {
     pub fn poll_due(&mut self, now: Instant) -> Option<Due<K>> {
         loop {
             let &(at, id) = self.due.first().filter(|(at, _)| *at <= now)?;
-            self.due.pop_first();
+            self.due.remove(&(at, id));
             let transaction = self.open.get_mut(&id)?;
             let owner = transaction.owner;
             match transaction.repeat {
@@ -359,7 +359,7 @@ mod tests {
             transactions.start(start, id(number), number, RTO);
             transactions.cancel(id(number));
             assert!(transactions.end(id(number)).is_some());
-            assert_eq!(transactions.due.len(), 1);
+            assert_eq!(transactions.due.iter().count(), 1);
         }
         assert_eq!(transactions.deadline(), Some(start + lifetime(RTO)));
     }

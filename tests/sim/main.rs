@@ -7,6 +7,7 @@ mod connections;
 mod consent;
 mod diagnosis;
 mod faults;
+mod guest;
 mod limits;
 mod link;
 mod lite;

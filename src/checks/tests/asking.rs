@@ -132,7 +132,7 @@ fn a_role_switch_ranks_all_pairs_anew_and_drops_nominations() {
     assert!(set.pair(valid).unwrap().nominating);
     let other = set.begin_check(now).expect("the nomination");
     assert_eq!(answer(&mut set, now, near, other, Some(487)), Outcome::Switched(Role::Controlled));
-    let local = set.local(set.bases[&near]).unwrap().candidate.priority;
+    let local = set.local_at(near).unwrap().candidate.priority;
     let ids: Vec<_> = set.pairs().map(|(id, _)| id).collect();
     for id in &ids {
         let pair = set.pair(*id).unwrap();

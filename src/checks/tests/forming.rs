@@ -3,8 +3,11 @@
 use PairState::{Failed, Frozen, InProgress, Succeeded, Waiting};
 
 use super::super::checklist::ChecklistState;
+use std::cmp::Reverse;
+
 use super::*;
 use crate::candidate::address::{Interface, local_preferences};
+use crate::candidate::priority::pair_priority;
 
 fn reflexive(component: ComponentId, foundation: u32, addr: &str) -> Candidate {
     let kind = CandidateType::ServerReflexive;
@@ -97,7 +100,7 @@ fn a_reflexive_candidate_forms_no_pair_of_its_own() {
     assert_eq!(set.locals().len(), 2);
     assert_eq!(set.pairs().count(), 2);
     for (_, pair) in set.pairs() {
-        let local = set.local(set.bases[&pair.base]).expect("a candidate");
+        let local = set.local_at(pair.base).expect("a candidate");
         assert_eq!(local.candidate.kind, CandidateType::Host);
     }
 }
@@ -176,6 +179,34 @@ fn checklists_give_way_evenly_and_keep_their_best_pairs() {
         for number in 0..kept {
             pair(&set, BaseId(stream), &format!("192.0.2.{stream}:{}", 6000 + number));
         }
+    }
+}
+
+/// RFC 8445 §6.1.2.5: whether a pair is formed and removed, or not formed at all, the best remain, in whatever order the
+/// candidates come.
+#[test]
+fn of_more_candidates_than_pairs_the_best_pairs_are_kept() {
+    for round in 0..20u64 {
+        let mut set = streams(Limits::default().pairs(9).remote_candidates(64), &[0]);
+        for number in 1..4 {
+            base(&mut set, number, at(0, 1), u32::from(number) + 1, &format!("10.0.{number}.1:5000"));
+        }
+        for step in 0..12u64 {
+            let preference = 1000 + ((step * 7 + round * 5) % 12) as u16;
+            remote(&mut set, at(0, 1), step as u32 + 1, preference, &format!("192.0.2.7:{}", 6000 + step));
+        }
+        let mut all: Vec<u64> = Vec::new();
+        for near in set.locals() {
+            all.extend(
+                set.remotes()
+                    .iter()
+                    .map(|far| pair_priority(near.candidate.priority, far.candidate.priority)),
+            );
+        }
+        all.sort_unstable_by_key(|priority| Reverse(*priority));
+        let mut kept: Vec<u64> = set.pairs().map(|(_, pair)| pair.priority).collect();
+        kept.sort_unstable_by_key(|priority| Reverse(*priority));
+        assert_eq!(kept, all[..9], "round {round}");
     }
 }
 
