@@ -125,9 +125,9 @@ fn two_lite_agents_with_both_families_select_ipv6() {
 }
 
 /// What a host has signalled with this word.
-fn said(world: &World, host: floe::sim::HostId, word: &str) -> Vec<String> {
+fn said(world: &World, host: floe::sim::HostId, kind: &str) -> Vec<String> {
     let lines = world.signals(host).into_iter().map(|signal| signal.to_string());
-    lines.filter(|line| line.split(' ').any(|it| it == word)).collect()
+    lines.filter(|line| line.split(' ').any(|it| it == kind)).collect()
 }
 
 /// ICE-8.2-c: nobody completes before the controlled agent has the selected pair, nor the controlling one before its
