@@ -50,6 +50,10 @@ impl Agent {
                 self.follow_not_connected(now, request, why);
                 Received::Consumed
             }
+            Input::Unreachable { socket, local, destination } => {
+                self.follow_unreachable(now, socket, local, destination);
+                Received::Consumed
+            }
             Input::Closed { socket, why } => {
                 self.follow_closed(now, socket, why);
                 Received::Consumed

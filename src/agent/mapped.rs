@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::Agent;
-use super::bases::{Base, Via};
+use super::bases::{Base, Told, Via};
 use super::config::Policy;
 use crate::candidate::priority::{nat_assisted_preference, priority, tcp_local_preference};
 use crate::candidate::{BaseId, CandidateType, TcpType};
@@ -98,7 +98,7 @@ impl Agent {
             _ => (base.preference, None),
         };
         candidate.priority = priority(nat_assisted_preference(rank), preference, base.component.component);
-        let is_late = self.signals_no_more();
+        let is_late = self.will_tell(base.component.stream) == Told::No;
         self.signal_candidate(base.component.stream, &candidate);
         self.checks.add_reflexive(id, base.component, candidate);
         if is_late { Mapped::Late } else { Mapped::Signalled }

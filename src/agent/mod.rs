@@ -13,7 +13,9 @@
 //! | the peer's signals | `signals` |
 //! | what is given back when the session has its pairs | `free` |
 //! | when this agent's signals leave | `trickle` |
-//! | a stream that is removed | `streams` |
+//! | streams that are added and removed | `streams` |
+//! | ICMP errors | `unreachable` |
+//! | two lite agents agree on their pairs | `unchecked` |
 //! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
 //! | TCP connections, and whose each one is | `connections` |
@@ -52,6 +54,8 @@ mod streams;
 mod tcp;
 mod tick;
 pub mod trickle;
+mod unchecked;
+mod unreachable;
 
 #[cfg(test)]
 mod tests;
@@ -131,7 +135,6 @@ pub struct Agent {
     tcp_preference: LocalPreference,
     /// No further sockets: gathering may end.
     sockets_ended: bool,
-    gathering_ended: bool,
     /// Slots that checks have had since the last one of gathering.
     checks_in_a_row: u8,
     /// When gathering stops to wait for servers that do not answer.
@@ -199,7 +202,6 @@ impl Agent {
             relay_preference: LocalPreference::default(),
             tcp_preference: LocalPreference::default(),
             sockets_ended: false,
-            gathering_ended: false,
             checks_in_a_row: 0,
             gather_patience: Timer::STOPPED,
             pac: Timer::STOPPED,

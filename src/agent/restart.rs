@@ -56,7 +56,6 @@ impl Agent {
             self.give_up.set(now + GIVE_UP);
         }
         self.pac_over = false;
-        self.gathering_ended = false;
         self.gatherer = Gatherer::new(self.config.limits.queries);
         self.relays.remove_ended(&mut self.connections);
         self.hold_connections();
@@ -69,6 +68,7 @@ impl Agent {
 
     fn gather_again(&mut self, now: Instant) {
         self.be_patient(now);
+        self.bases.tell_all();
         let bases: Vec<(BaseId, Base)> = self.bases.iter().map(|(id, base)| (id, *base)).collect();
         for (id, base) in bases {
             if self.flow_of(base.component).is_none() {

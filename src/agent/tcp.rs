@@ -39,7 +39,8 @@ impl Agent {
         let preference = self.other_preference(component, addr);
         let local = addr.ip();
         let via = Via::Tcp(TcpType::Passive);
-        let passive = Base { component, addr, socket, local, via, preference };
+        let told = self.will_tell(component.stream);
+        let passive = Base { component, addr, socket, local, via, preference, told };
         let mut bases = vec![passive];
         if self.config.implementation == Implementation::Full {
             let addr = SocketAddr::new(local, DISCARD_PORT);
@@ -53,7 +54,7 @@ impl Agent {
             self.gather_on(id, &base);
         }
         self.be_patient(now);
-        self.update_state(now);
+        self.follow_paths(now);
         Ok(())
     }
 

@@ -117,9 +117,6 @@ impl Agent {
     }
 
     fn slot_for_check(&mut self, now: Instant) -> bool {
-        if self.is_unknown_to_peer() {
-            return false;
-        }
         let Some(id) = self.checks.begin_check(now) else { return false };
         match self.checks.connection_of(id) {
             Some((base, remote)) => self.connect_pair(base, remote),
@@ -144,9 +141,7 @@ impl Agent {
 
     fn wants_slot(&self) -> bool {
         !self.is_over()
-            && ((self.checks.wants_slot(self.now) && !self.is_unknown_to_peer())
-                || self.relays.wants_slot()
-                || self.gatherer.wants_slot())
+            && (self.checks.wants_slot(self.now) || self.relays.wants_slot() || self.gatherer.wants_slot())
     }
 
     /// When the next thing is due.
@@ -170,8 +165,7 @@ impl Agent {
                 at = earliest(at, deadline);
             }
         }
-        let recheck =
-            self.checks.recheck_deadline().filter(|_| !self.is_over() && !self.is_unknown_to_peer());
+        let recheck = self.checks.recheck_deadline().filter(|_| !self.is_over());
         let slot = if self.wants_slot() {
             Some(self.pacer.next())
         } else {

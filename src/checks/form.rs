@@ -215,6 +215,7 @@ impl ChecklistSet {
             destination,
             component,
             priority,
+            valid_priority: 0,
             state: PairState::Frozen,
             valid: None,
             answered: None,
@@ -235,6 +236,7 @@ impl ChecklistSet {
             rechecks: 0,
             triggered: None,
             unanswered: None,
+            unreachable: None,
             link,
             transaction: None,
         };
@@ -278,7 +280,7 @@ impl ChecklistSet {
     pub(super) fn remove_pair(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (component, transaction, group) = (pair.component, pair.transaction, pair.group);
-        let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        let path = (pair.base, pair.destination);
         let was_selected = self.is_selected(id);
         self.disarm_recheck(id);
         self.unindex(id);
@@ -290,7 +292,6 @@ impl ChecklistSet {
             checklist.triggered.retain(|queued| *queued != id);
             checklist.pairs -= 1;
             if let Some(component) = checklist.component_mut(component.component) {
-                component.valid.remove(&(Reverse(priority), id));
                 component.nominating = component.nominating.filter(|nominating| *nominating != id);
                 component.selected = component.selected.filter(|selected| *selected != id);
             }

@@ -21,6 +21,10 @@
 //!                     ▼            │
 //!                driver, one task a session: owns the agent, receives on its sockets
 //! ```
+//!
+//! ICMP errors are not read: a socket that is not connected to one address learns of them by Linux's error queue only,
+//! which the crates below do not read, and whose errors would come back from sending to others too. What nobody receives
+//! times out instead. A driver that knows of them tells the agent ([`Input::Unreachable`](crate::agent::Input::Unreachable)).
 
 mod carrier;
 mod clock;

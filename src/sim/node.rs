@@ -172,15 +172,32 @@ impl Endpoint {
     pub(super) fn open(&mut self, now: Instant, ip: IpAddr) -> Opened {
         let mut opened = Opened::default();
         for (stream, count) in (0..).zip(&self.components.clone()) {
-            for component in 1..=*count {
-                let component = ComponentId { stream, component };
-                let udp = |local| Socket::Udp { local, component };
-                opened.sockets.extend(self.add(now, ip, udp));
-                if self.tcp {
-                    let listener = |local| Socket::TcpListener { local, component };
-                    opened.listeners.extend(self.add(now, ip, listener));
-                }
+            self.open_stream(now, ip, stream, *count, &mut opened);
+        }
+        opened
+    }
+
+    fn open_stream(&mut self, now: Instant, ip: IpAddr, stream: u16, components: u16, opened: &mut Opened) {
+        for component in 1..=components {
+            let component = ComponentId { stream, component };
+            let udp = |local| Socket::Udp { local, component };
+            opened.sockets.extend(self.add(now, ip, udp));
+            if self.tcp {
+                let listener = |local| Socket::TcpListener { local, component };
+                opened.listeners.extend(self.add(now, ip, listener));
             }
+        }
+    }
+
+    /// A data stream more, with sockets on these addresses. An agent that is over has none.
+    pub(super) fn add_stream(&mut self, now: Instant, components: u16, ips: &[IpAddr]) -> Opened {
+        let mut opened = Opened::default();
+        if let Ok(stream) = self.agent.add_stream(now, components) {
+            self.components.push(components);
+            for ip in ips {
+                self.open_stream(now, *ip, stream, components, &mut opened);
+            }
+            self.agent.end_of_sockets(now);
         }
         opened
     }

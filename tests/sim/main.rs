@@ -29,6 +29,7 @@ mod roles;
 mod scenarios;
 mod schedule;
 mod spare;
+mod streams;
 mod tcp;
 mod trickle;
 
