@@ -11,10 +11,12 @@ use crate::time::{Duration, Instant};
 pub const EXPIRY: Duration = Duration::from_secs(30);
 /// Tr: where there is no consent to renew, a Binding indication is sent this often (RFC 8445 §11).
 pub const KEEPALIVE: Duration = Duration::from_secs(15);
-/// The basic period of requests in milliseconds; each interval is 0.8 to 1.2 of it, drawn anew (RFC 7675 §5.1).
-const PERIOD_MS: u64 = 5_000;
-/// Whoever asks is heard at least so often.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(14);
+/// The basic period of requests; each interval is 0.8 to 1.2 of it, drawn anew (RFC 7675 §5.1).
+pub const PERIOD: Duration = Duration::from_secs(5);
+/// The longest period, of an idle pair: two intervals, however they are drawn, are shorter than [`EXPIRY`].
+pub const MAX_PERIOD: Duration = Duration::from_secs(12);
+/// Whoever asks is heard at least so often: an interval of [`MAX_PERIOD`] at its longest, and a round trip.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// More requests than fit into the expiry are never open.
 const MAX_OPEN: usize = 8;
 
@@ -39,6 +41,10 @@ pub struct Consent {
     /// The last check or consent request of the peer on this pair.
     heard: Option<Instant>,
     revoked: bool,
+    /// The period, [`PERIOD`] or that of an idle pair.
+    period: Duration,
+    /// When the next request had been due, if it waits for the rest of a longer period.
+    put_off: Option<Instant>,
 }
 
 /// How consent was lost.
@@ -63,13 +69,28 @@ impl Consent {
     /// due an interval after that answer: of a pair that was valid long before it is used, at once.
     pub fn new(now: Instant, answered: Instant, rng: &mut Rng) -> Self {
         Self {
-            next: now.max(answered + interval(rng)),
+            next: now.max(answered + drawn(PERIOD, rng)),
             expires: answered + EXPIRY,
             open: VecDeque::new(),
             unanswered: 0,
             heard: None,
             revoked: false,
+            period: PERIOD,
+            put_off: None,
         }
+    }
+
+    /// The period from now on, at least [`PERIOD`] and at most [`MAX_PERIOD`]. Only after an answer the next request waits
+    /// for the longer one: while one is missing they come every 5 s, so that lost packets cost an idle pair no consent that
+    /// they would not cost a busy one.
+    pub fn set_period(&mut self, now: Instant, period: Duration) {
+        let period = period.clamp(PERIOD, MAX_PERIOD);
+        if period < self.period
+            && let Some(due) = self.put_off.take()
+        {
+            self.next = self.next.min(due.max(now));
+        }
+        self.period = period;
     }
 
     /// When [`Self::poll_due`] has something.
@@ -86,7 +107,15 @@ impl Consent {
         if now < self.next {
             return None;
         }
-        self.next = now + interval(rng);
+        if self.period > PERIOD && self.unanswered == 0 && self.put_off.is_none() {
+            self.put_off = Some(self.next);
+            self.next += drawn(self.period.saturating_sub(PERIOD), rng);
+            if now < self.next {
+                return None;
+            }
+        }
+        self.put_off = None;
+        self.next = now + drawn(PERIOD, rng);
         let id = TransactionId(rng.transaction_id());
         if self.open.len() == MAX_OPEN {
             self.open.pop_front();
@@ -131,7 +160,6 @@ impl Consent {
     /// How it was lost, once [`Due::Expired`] was said at `now`.
     pub fn loss(&self, now: Instant) -> Loss {
         let unanswered = self.unanswered;
-        // Two periods at their longest and a round trip: a peer that still asks was heard by then.
         let recent = |heard| now.saturating_duration_since(heard) < SIGN_OF_LIFE;
         match self.heard {
             _ if self.revoked => Loss::Revoked,
@@ -141,8 +169,10 @@ impl Consent {
     }
 }
 
-fn interval(rng: &mut Rng) -> Duration {
-    Duration::from_millis(rng.between(PERIOD_MS * 8 / 10, PERIOD_MS * 12 / 10))
+/// 0.8 to 1.2 of it.
+fn drawn(period: Duration, rng: &mut Rng) -> Duration {
+    let ms = period.as_millis() as u64;
+    Duration::from_millis(rng.between(ms * 8 / 10, ms * 12 / 10))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::hard::HardNat;
 use super::trickle::Trickle;
 use crate::candidate::{RemoteFilter, TcpRank};
 pub use crate::checks::Implementation;
@@ -88,6 +89,8 @@ pub struct Config {
     pub(crate) implementation: Implementation,
     pub(crate) trickle: Trickle,
     pub(crate) keepalive: Duration,
+    pub(crate) mapping_lifetime: Option<Duration>,
+    pub(crate) hard_nat: Option<HardNat>,
     pub(crate) check_order: CheckOrder,
     pub(crate) recheck: Recheck,
     pub(crate) tcp: Option<TcpRank>,
@@ -115,6 +118,8 @@ impl Config {
             implementation: Implementation::Full,
             trickle: Trickle::Full,
             keepalive: KEEPALIVE,
+            mapping_lifetime: None,
+            hard_nat: None,
             check_order: CheckOrder::Likelihood,
             recheck: Recheck::On,
             tcp: None,
@@ -221,6 +226,34 @@ impl Config {
     #[must_use]
     pub fn keepalive(mut self, interval: Duration) -> Self {
         self.keepalive = interval.max(KEEPALIVE);
+        self
+    }
+
+    /// How long a mapping of the NAT lives without traffic, if that is known; default: it is not. A measured one is
+    /// [`Lifetime::at_least`](crate::discovery::Lifetime::at_least) of
+    /// [`Report::lifetime`](crate::discovery::Report::lifetime).
+    ///
+    /// Paths that no data arrives on are kept alive less often then: consent is asked for two and a half times in a lifetime
+    /// instead of every 5 s, and every 12 s at the rarest, so that two requests fit into the 30 s after which it expires (RFC
+    /// 7675 §5.1); without an answer every 5 s again. A pair without consent checks has a keepalive every 0.8 lifetimes, or
+    /// every [`keepalive`](Self::keepalive) if that is longer.
+    ///
+    /// Data that is sent goes past the agent: who only sends may tell it by [`Agent::note_sent`](super::Agent::note_sent).
+    #[must_use]
+    pub fn mapping_lifetime(mut self, lifetime: Duration) -> Self {
+        self.mapping_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Looks for a direct path where ordinary checks find none because one side's NAT maps each destination to another
+    /// port: the peer's ports are predicted, or tried. Default: off. Both agents have to be told of their own NAT, one with
+    /// [`Ports::Stable`](super::Ports::Stable) and one without, and both need a server-reflexive candidate over IPv4; it is
+    /// done for the first component. It costs some hundred packets, one each 5 ms, while data goes through the relay: see
+    /// [`HardNat`] for the budgets. Without [renomination](Nomination::Renominate) on both sides it is of no use once the
+    /// relayed pair is nominated.
+    #[must_use]
+    pub fn hard_nat(mut self, hard: HardNat) -> Self {
+        self.hard_nat = Some(hard);
         self
     }
 

@@ -47,6 +47,13 @@ pub enum Input<'a> {
         /// Who has opened it.
         remote: SocketAddr,
     },
+    /// The answer to [`Output::Open`]. There is none if no socket can be opened.
+    Opened {
+        /// The driver's token for the socket.
+        socket: SocketId,
+        /// Its own address.
+        local: SocketAddr,
+    },
     /// The other answer to [`Output::Connect`].
     NotConnected {
         /// Which request.
@@ -109,6 +116,12 @@ pub enum Output<'b> {
     /// Open this connection, and answer with [`Input::Connected`] or [`Input::NotConnected`]. A driver that cannot
     /// answers at once, with [`CloseReason::Unsupported`].
     Connect(Connect),
+    /// Open a UDP socket on this address, on any free port, and answer with [`Input::Opened`]. Only with
+    /// [`Config::hard_nat`](super::Config::hard_nat).
+    Open {
+        /// The address.
+        local: IpAddr,
+    },
     /// Close this socket: nothing is said about it any more.
     Close(SocketId),
     /// Answer for this name by multicast DNS (RFC 6762), until it is withdrawn. Only with

@@ -5,7 +5,7 @@ use crate::checks::{Generation, PairId};
 use crate::consent::Consent;
 use crate::io::ComponentId;
 use crate::stun::TransactionId;
-use crate::time::Timer;
+use crate::time::{Instant, Timer};
 
 /// A pair that carries data, and the ICE session that it belongs to: a restart leaves it where it is until the next
 /// session has selected one (RFC 8445 §9).
@@ -26,6 +26,8 @@ pub(super) struct Flow {
     pub(super) consent: Option<Consent>,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
+    /// The last data, as far as is known; the beginning of the pair counts as such.
+    pub(super) busy: Option<Instant>,
     /// The selected pair went with its base, and no other will be selected in this session.
     pub(super) bereft: bool,
     /// The peer knows no address of ours any more, and no pair has been selected.
@@ -42,6 +44,7 @@ impl Flow {
             path: None,
             consent: None,
             keepalive: Timer::STOPPED,
+            busy: None,
             bereft: false,
             stranded: false,
             lost: None,

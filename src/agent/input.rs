@@ -46,6 +46,10 @@ impl Agent {
                 self.follow_accepted(now, listener, socket, local, remote);
                 Received::Consumed
             }
+            Input::Opened { socket, local } => {
+                self.follow_opened(socket, local);
+                Received::Consumed
+            }
             Input::NotConnected { request, why } => {
                 self.follow_not_connected(now, request, why);
                 Received::Consumed
@@ -66,7 +70,7 @@ impl Agent {
             return match self.connections.owner(datagram.socket) {
                 Some(Owner::Relay(relay)) => self.handle_relayed(now, relay, datagram),
                 Some(Owner::Pair(ends)) => self.handle_framed(now, datagram.socket, ends, datagram.payload),
-                None => Received::Unclaimed,
+                None => self.handle_probed(now, datagram).unwrap_or(Received::Unclaimed),
             };
         };
         match self.relays.of_server(base, datagram.source) {
@@ -151,6 +155,7 @@ impl Agent {
             Some(component) => {
                 self.stats.packets_received += 1;
                 self.stats.bytes_received += payload.len() as u64;
+                self.note_data(self.now, component);
                 Received::Data { component, payload }
             }
             _ => Received::Unclaimed,

@@ -22,6 +22,8 @@
 //! | listening sockets, and what runs on connections of pairs | `tcp` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
+//! | ports of the peer's NAT that nobody can tell | `hard` |
+//! | how often a flow without data is kept alive | `idle` |
 //! | intents become bytes | `output` |
 
 mod bases;
@@ -34,6 +36,8 @@ mod flow;
 mod follow;
 mod free;
 mod gathering;
+mod hard;
+mod idle;
 mod input;
 pub mod mapped;
 mod moving;
@@ -79,6 +83,7 @@ use bases::Bases;
 use connections::Connections;
 use flow::Flow;
 use free::Free;
+use hard::Hard;
 use names::Names;
 use notes::Notes;
 use output::Intents;
@@ -92,6 +97,7 @@ pub use config::{
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
+pub use hard::{HardNat, Ports};
 pub use mapped::Mapped;
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
@@ -121,6 +127,7 @@ pub struct Agent {
     connections: Connections,
     names: Names,
     flows: Vec<Flow>,
+    hard: Hard,
     events: VecDeque<Event>,
     /// Signals that wait for the end of gathering.
     untold: VecDeque<Signal>,
@@ -191,6 +198,7 @@ impl Agent {
             mapped: Vec::new(),
             connections: Connections::default(),
             names: Names::default(),
+            hard: Hard::default(),
             events: VecDeque::new(),
             untold: VecDeque::new(),
             peer_trickles: None,
@@ -266,6 +274,7 @@ impl Agent {
         self.checks.conclude();
         self.gatherer.conclude();
         self.names.end();
+        self.hard.finish();
         self.connections.end_pairs();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {

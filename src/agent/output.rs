@@ -7,13 +7,14 @@ use std::ops::Range;
 
 use super::bases::Via;
 use super::event::Output;
+use super::hard::Probe;
 use super::relays::{Link, RelayId};
 use super::{Agent, Rest};
 use crate::candidate::BaseId;
 use crate::checks::Generation;
 use crate::checks::respond::Reply;
 use crate::gather::Gatherer;
-use crate::io::{SocketId, Transmit};
+use crate::io::{ComponentId, SocketId, Transmit};
 use crate::stun::TransactionId;
 use crate::turn::data::{HEADROOM, TAILROOM, wrap};
 
@@ -30,6 +31,8 @@ pub(super) enum Intent {
     Relay(RelayId),
     /// A consent request of a flow.
     Consent(usize, TransactionId),
+    /// A check of an address that nobody has told.
+    Probe(Probe),
     /// A Binding indication on a flow.
     Indication(usize),
 }
@@ -99,6 +102,9 @@ impl Agent {
         if let Some(errand) = self.connections.errands.pop_front() {
             return errand.into_output();
         }
+        if let Some(errand) = self.hard.errands.pop_front() {
+            return errand.into_output();
+        }
         if let Some(event) = self.events.pop_front() {
             return Output::Event(event);
         }
@@ -135,6 +141,10 @@ impl Agent {
                 Intent::Indication(index) => {
                     generation = self.generation_of(index).unwrap_or(generation);
                     self.write_indication(index, room)
+                }
+                Intent::Probe(Probe { socket, local, to }) => {
+                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, room) else { continue };
+                    return Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len });
                 }
                 Intent::Relay(id) => {
                     if let Some(written) = self.write_relay(id, buf) {

@@ -48,6 +48,7 @@ impl Agent {
         if matches!(self.config.nomination, Nomination::Renominate { .. }) {
             credentials.options.push(RENOMINATION.into());
         }
+        credentials.options.extend(self.hard_option());
         let mut signal = Signal::new(stream, What::Credentials(credentials));
         signal.ufrag = Some(checklist.local.ufrag.clone());
         self.tell(signal);
@@ -197,6 +198,9 @@ impl Agent {
         if joins || (self.pac.deadline().is_none() && !self.pac_over) {
             // RFC 8863 §4: the time that a check takes to fail.
             self.pac.set(now + lifetime(RTO));
+        }
+        if stream == ComponentId::FIRST.stream {
+            self.prepare_hard(now);
         }
         self.update_state(now);
         self.follow_checks(now);

@@ -30,6 +30,7 @@ impl Agent {
         }
         self.dismiss_strangers(now);
         self.run_free(now);
+        self.run_hard(now);
         if self.give_up.take_due(now) && self.state == State::Disconnected {
             self.fail(now, Reason::ConsentExpired);
         }
@@ -80,6 +81,7 @@ impl Agent {
 
     fn run_consent(&mut self, now: Instant) {
         for index in 0..self.flows.len() {
+            self.pace_consent(now, index);
             let due =
                 self.flows[index].consent.as_mut().and_then(|consent| consent.poll_due(now, &mut self.rng));
             match due {
@@ -88,7 +90,7 @@ impl Agent {
                 None => {}
             }
             if self.flows[index].keepalive.is_due(now) {
-                self.flows[index].keepalive.set(now + self.config.keepalive);
+                self.flows[index].keepalive.set(now + self.config.keepalive_interval());
                 self.intents.push(Intent::Indication(index));
             }
         }
@@ -111,8 +113,11 @@ impl Agent {
             self.checks_in_a_row = self.checks_in_a_row.saturating_add(1);
         } else if self.slot_for_gathering(now) {
             self.checks_in_a_row = 0;
-        } else if checks_first || !self.slot_for_check(now) {
-            self.pacer.give_back(now);
+        } else {
+            let is_taken = (!checks_first && self.slot_for_check(now)) || self.slot_for_probe();
+            if !is_taken {
+                self.pacer.give_back(now);
+            }
         }
     }
 
@@ -141,7 +146,10 @@ impl Agent {
 
     fn wants_slot(&self) -> bool {
         !self.is_over()
-            && (self.checks.wants_slot(self.now) || self.relays.wants_slot() || self.gatherer.wants_slot())
+            && (self.checks.wants_slot(self.now)
+                || self.relays.wants_slot()
+                || self.gatherer.wants_slot()
+                || self.hard.wants_slot())
     }
 
     /// When the next thing is due.
@@ -157,6 +165,7 @@ impl Agent {
                 self.checks.settle_deadline(),
                 self.checks.spare_deadline(),
                 self.free.deadline(),
+                self.hard.deadline(),
                 self.gatherer.deadline(),
                 self.connections.deadline(),
                 consent,

@@ -14,6 +14,7 @@
 //! | §7.3 the peer's check | [`respond`] |
 //! | §8.1.1 when to nominate | [`nominate`] |
 //! | §8.1.2 what a nomination changes | [`select`] |
+//! | checks of no pair, for addresses that nobody has told | `probe` |
 //! | RFC 6544 connections of TCP pairs | [`connect`] |
 //! | with renomination: one more pair for the day when the selected one is lost | [`spare`] |
 
@@ -31,6 +32,7 @@ pub mod likelihood;
 pub mod limits;
 pub mod nominate;
 pub mod pair;
+mod probe;
 pub mod recheck;
 pub mod request;
 pub mod respond;

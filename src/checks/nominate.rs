@@ -216,7 +216,7 @@ impl ChecklistSet {
             && offered.is_some_and(|remote| remote.renominates)
     }
 
-    fn reach(&self, pair: &Pair) -> Reach {
+    pub(super) fn reach(&self, pair: &Pair) -> Reach {
         let local = self.local_at(pair.base);
         let near = local.is_some_and(|local| local.candidate.kind == CandidateType::Relayed);
         let far =

@@ -97,7 +97,19 @@ impl ChecklistSet {
     /// are made the same way (RFC 7675 §5.1).
     pub fn write_request(&self, id: TransactionId, check: &Check, buf: &mut [u8]) -> Option<Addressed> {
         let pair = self.pair(check.pair)?;
-        let remote = self.checklist(pair.component.stream)?.remote.as_ref()?;
+        let len = self.write_binding(pair.component.stream, id, check, buf)?;
+        Some(Addressed { base: pair.base, destination: pair.destination, len })
+    }
+
+    /// The bytes of a check; how many they are.
+    pub(super) fn write_binding(
+        &self,
+        stream: u16,
+        id: TransactionId,
+        check: &Check,
+        buf: &mut [u8],
+    ) -> Option<usize> {
+        let remote = self.checklist(stream)?.remote.as_ref()?;
         let mut writer = Writer::new(buf, Class::Request, Method::BINDING, id);
         writer.put(attr::USERNAME, remote.username.as_bytes());
         writer.put_u32(attr::PRIORITY, check.priority);
@@ -109,8 +121,7 @@ impl ChecklistSet {
             writer.put_u32(attr::NOMINATION, value);
         }
         writer.integrity(&remote.key, Integrity::Sha1).fingerprint();
-        let len = writer.finish().ok()?.len();
-        Some(Addressed { base: pair.base, destination: pair.destination, len })
+        Some(writer.finish().ok()?.len())
     }
 
     /// An answer that the peer's key vouches for, protected as our requests are (RFC 8489 §7, §9.1.4).

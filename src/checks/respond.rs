@@ -369,6 +369,6 @@ impl ChecklistSet {
 }
 
 /// `local ufrag:anything` (RFC 8445 §7.3): the right part may not be known yet.
-fn names(username: &[u8], ufrag: &str) -> bool {
+pub(super) fn names(username: &[u8], ufrag: &str) -> bool {
     username.strip_prefix(ufrag.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'))
 }

@@ -105,6 +105,15 @@ pub enum Lifetime {
     LongerThan(Duration),
 }
 
+impl Lifetime {
+    /// It lives as long as this for certain.
+    pub fn at_least(self) -> Duration {
+        match self {
+            Self::Between(least, _) | Self::LongerThan(least) => least,
+        }
+    }
+}
+
 /// Which datagrams keep a mapping alive (RFC 4787 §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refresh {

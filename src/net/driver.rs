@@ -299,6 +299,11 @@ impl Driver {
                     self.opener.open(connect, mtu);
                     continue;
                 }
+                Output::Open { local } => {
+                    let opened = self.ports.open(local).map(|(socket, local)| Input::Opened { socket, local });
+                    let _ = opened.map(|input| self.agent.handle_input(clock::now(), input));
+                    continue;
+                }
                 Output::Close(id) => {
                     self.ports.close(id);
                     continue;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -11,7 +11,7 @@ use crate::io::{CloseReason, Datagram, SocketId};
 use super::carrier::Carrier;
 use super::mtu;
 use super::stream::Inlet;
-use super::udp::UdpSocket;
+use super::udp::{Source, UdpSocket};
 
 /// A socket that reports so many errors without one datagram between them is dead.
 pub(super) const ERRORS_IN_A_ROW: u32 = 1000;
@@ -65,6 +65,20 @@ impl Ports {
             _ => None,
         });
         on_it.unwrap_or(mtu::UNKNOWN)
+    }
+
+    /// A further socket on an address of the session, for a search that goes without it if there is none.
+    pub(super) fn open(&mut self, ip: IpAddr) -> Option<(SocketId, SocketAddr)> {
+        match UdpSocket::bind(SocketAddr::new(ip, 0), Source::Bound, None, self.mtu(ip)) {
+            Ok(socket) => {
+                let local = socket.local();
+                Some((self.push(Port::Udp { socket: Arc::new(socket), errors_in_a_row: 0 }), local))
+            }
+            Err(error) => {
+                tracing::debug!(%error, %ip, "no further socket");
+                None
+            }
+        }
     }
 
     pub(super) fn close(&mut self, id: SocketId) {

@@ -202,6 +202,13 @@ impl Endpoint {
         opened
     }
 
+    /// The next socket, for the agent's own purposes.
+    fn reserve(&mut self, ip: IpAddr) -> (SocketId, SocketAddr) {
+        let next = (SocketId(self.opened.into()), SocketAddr::new(ip, FIRST_PORT + self.opened));
+        self.opened += 1;
+        next
+    }
+
     /// An agent that is over, or has too many, goes without it.
     fn add(
         &mut self,
@@ -316,6 +323,12 @@ impl Node {
                 Output::Close(socket) => {
                     self.sockets.retain(|(id, _)| *id != socket);
                     Polled::Packets(self.streams.close(self.id, socket).into_iter().collect())
+                }
+                Output::Open { local } => {
+                    let (socket, local) = endpoint.reserve(local);
+                    self.sockets.push((socket, local));
+                    let _ = endpoint.agent.handle_input(now, Input::Opened { socket, local });
+                    Polled::Noted
                 }
                 Output::Connect(connect) => Polled::Connect(connect),
                 Output::Publish { name, address } => Polled::Name(Errand::Publish(name, address)),

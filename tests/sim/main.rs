@@ -9,6 +9,8 @@ mod diagnosis;
 mod discovery;
 mod faults;
 mod guest;
+mod hard;
+mod idle;
 mod limits;
 mod link;
 mod lite;
