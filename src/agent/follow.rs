@@ -131,8 +131,10 @@ impl Agent {
                 flow.pair = pair;
                 // A lite agent asks for no consent (RFC 7675 §1): it has no answer of its own to begin with.
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
-                flow.keepalive =
-                    pair.filter(|_| !self.checks.sends_checks()).map(|_| now + self.config.keepalive_interval()).into();
+                flow.keepalive = pair
+                    .filter(|_| !self.checks.sends_checks())
+                    .map(|_| now + self.config.keepalive_interval())
+                    .into();
                 flow.busy = Some(now);
             }
             if path.is_some() {

@@ -1,10 +1,10 @@
 //! Checks of no pair: probes of addresses that nobody has told (see `agent::hard`). Nothing is remembered of them. What
 //! they find shows itself as a check of the peer, which makes a pair as every other one does (RFC 8445 §7.3.1.3).
 
+use super::nominate::Reach;
 use super::pair::Pair;
 use super::request::Check;
 use super::set::{ChecklistSet, Local, Remote};
-use super::nominate::Reach;
 use crate::candidate::CandidateType;
 use crate::candidate::priority::candidate_priority;
 use crate::io::{ComponentId, Transport};

@@ -300,7 +300,8 @@ impl Driver {
                     continue;
                 }
                 Output::Open { local } => {
-                    let opened = self.ports.open(local).map(|(socket, local)| Input::Opened { socket, local });
+                    let opened =
+                        self.ports.open(local).map(|(socket, local)| Input::Opened { socket, local });
                     let _ = opened.map(|input| self.agent.handle_input(clock::now(), input));
                     continue;
                 }

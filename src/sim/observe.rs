@@ -65,6 +65,11 @@ impl World {
         [a, b].map(|host| self.selected(host).expect("a selected pair").0.kind)
     }
 
+    /// How many UDP sockets are open on a host.
+    pub fn open_sockets(&self, host: HostId) -> usize {
+        self.nodes[host.0].sockets.len()
+    }
+
     /// Sends data on the path of the agent's first component.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! A NAT that maps each destination to another port, and one with endpoint-independent mapping.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use floe::agent::{HardNat, Ports as Habit};
@@ -13,19 +14,23 @@ use super::{ROLES, ms, secs};
 const LIMIT: Duration = Duration::from_secs(12);
 
 /// An agent behind a NAT of this kind and one behind a port-restricted one; with a search or without.
-fn agents(world: &mut World, roles: [Role; 2], nat: Nat, habit: Option<Habit>) -> [HostId; 2] {
+fn agents(world: &mut World, roles: [Role; 2], nat: Nat, search: [Option<HardNat>; 2]) -> [HostId; 2] {
     let turn = world.turn_server();
-    let habits = [habit, habit.map(|_| Habit::Stable)];
     let nats = [nat, Nat::port_restricted()];
     let mut at = 0;
     let [a, b] = nats.map(|nat| {
         let config = Config::new(roles[at], world.seed()).turn_server(turn.clone());
-        let config = habits[at].map(HardNat::new).into_iter().fold(config, Config::hard_nat);
+        let config = search[at].into_iter().fold(config, Config::hard_nat);
         at += 1;
         world.agent(nat, config)
     });
     world.signal(a, b);
     [a, b]
+}
+
+/// A search of both, with the default budgets.
+fn both(habit: Habit) -> [Option<HardNat>; 2] {
+    [Some(HardNat::new(habit)), Some(HardNat::new(Habit::Stable))]
 }
 
 /// Checks and answers that either host has sent to the other one, and not to the server.
@@ -41,7 +46,9 @@ fn direct(world: &mut World, hosts: [HostId; 2]) -> usize {
 fn is_direct(world: &World, hosts: [HostId; 2]) -> bool {
     hosts.iter().all(|host| {
         world.completed(*host)
-            && world.selected(*host).is_some_and(|(local, remote)| ![local.kind, remote.kind].contains(&Relayed))
+            && world
+                .selected(*host)
+                .is_some_and(|(local, remote)| ![local.kind, remote.kind].contains(&Relayed))
     })
 }
 
@@ -49,7 +56,7 @@ fn is_direct(world: &World, hosts: [HostId; 2]) -> bool {
 fn search(seed: u64, nat: Nat, habit: Habit) -> (Option<Duration>, usize) {
     let mut world = World::new(seed);
     world.capture();
-    let hosts = agents(&mut world, ROLES[seed as usize % 2], nat, Some(habit));
+    let hosts = agents(&mut world, ROLES[seed as usize % 2], nat, both(habit));
     let [a, b] = hosts;
     world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
     let mut found = None;
@@ -91,4 +98,80 @@ fn sequential_ports_are_predicted() {
         let (took, packets) = search(seed, nat, Habit::Sequential(1));
         assert!(took.is_some_and(|took| took < secs(6)) && packets < 500, "{seed}: {took:?}, {packets}");
     }
+}
+
+/// Of a session that never finds a direct path: all that both sent, and the sockets of the first one at the end.
+fn in_vain(search: [Option<HardNat>; 2]) -> (usize, [usize; 2]) {
+    let mut world = World::new(1);
+    world.capture();
+    let hosts = agents(&mut world, ROLES[0], Nat::symmetric(), search);
+    world.cut(hosts[0], hosts[1]);
+    let mut most = 0;
+    for _ in 0..150 {
+        world.run_for(ms(100));
+        most = most.max(world.open_sockets(hosts[0]));
+    }
+    assert!(hosts.iter().all(|host| world.completed(*host)), "{world}");
+    (direct(&mut world, hosts), [most, world.open_sockets(hosts[0])])
+}
+
+/// Off is the default, and takes both.
+#[test]
+fn without_the_search_of_both_no_packet_more_is_sent() {
+    let off = in_vain([None; 2]);
+    assert_eq!(off.1, [1, 1]);
+    let [hard, stable] = both(Habit::Random);
+    for search in [[hard, None], [None, stable], [stable, stable], [hard, hard]] {
+        assert_eq!(in_vain(search), off, "{search:?}");
+    }
+    assert_eq!(in_vain([hard, stable]), (off.0 + 256 + 900, [257, 1]));
+}
+
+#[test]
+fn the_search_keeps_to_its_budgets_and_gives_its_sockets_back() {
+    let off = in_vain([None; 2]);
+    let [hard, stable] = both(Habit::Random);
+    let search = [hard.map(|it| it.sockets(10)), stable.map(|it| it.probes(20))];
+    assert_eq!(in_vain(search), (off.0 + 30, [11, 1]));
+    // One second is 200 packets of each, or one less.
+    let search = search.map(|it| it.map(|it| it.sockets(512).probes(4096).time(secs(1))));
+    let (packets, sockets) = in_vain(search);
+    assert!((390..=402).contains(&(packets - off.0)), "{packets} {sockets:?}");
+    assert_eq!(sockets[1], 1);
+}
+
+/// Both ends of the search, once a direct path is there.
+#[test]
+fn the_search_ends_with_the_first_direct_path() {
+    let mut world = World::new(2);
+    world.capture();
+    let hosts = agents(&mut world, ROLES[0], Nat::symmetric(), both(Habit::Random));
+    world.run_until(LIMIT, |w| is_direct(w, hosts));
+    world.run_for(ms(500));
+    let before = direct(&mut world, hosts);
+    world.run_for(secs(3));
+    assert!(direct(&mut world, hosts) - before < 20, "{world}");
+    // Its own, and the one that was hit.
+    assert_eq!(world.open_sockets(hosts[0]), 2);
+}
+
+/// RFC 8445 §14.2: Ta is kept to by the search too.
+#[test]
+fn a_probe_leaves_every_5_ms_and_no_sooner() {
+    let mut world = World::new(3);
+    world.capture();
+    let hosts = agents(&mut world, ROLES[0], Nat::symmetric(), both(Habit::Random));
+    world.cut(hosts[0], hosts[1]);
+    world.run_for(LIMIT);
+    let own = world.addresses(hosts[1]);
+    let sent = world.captured().iter().filter(|one| one.fate == Fate::Sent && own.contains(&one.source.ip()));
+    // A retransmission of an ordinary check is no new transaction: what counts is the first packet to an address.
+    let mut tried = BTreeMap::new();
+    for one in sent.filter(|one| one.payload.starts_with(&[0, 1])) {
+        tried.entry(one.destination).or_insert(one.at);
+    }
+    let mut times: Vec<_> = tried.into_values().filter(|at| *at > secs(3)).collect();
+    times.sort();
+    assert!(times.len() >= 900);
+    assert!(times.windows(2).all(|two| two[1] - two[0] >= ms(5)), "{times:?}");
 }

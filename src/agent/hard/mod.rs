@@ -34,6 +34,7 @@ use super::event::{Output, Received};
 use super::output::Intent;
 use crate::candidate::CandidateType;
 use crate::checks::Permission;
+use crate::checks::checklist::Checklist;
 use crate::io::{ComponentId, Datagram, SocketId};
 use crate::stun::Message;
 use crate::stun::wire::{Class, Kind, Method, classify};
@@ -106,6 +107,14 @@ impl Hard {
         self.part.is_some() && self.left > 0
     }
 
+    /// A socket is gone: one of probes, or that which the peer's ports are tried from.
+    pub(super) fn forget(&mut self, gone: SocketId) {
+        self.sockets.retain(|(socket, _)| *socket != gone);
+        if matches!(&self.part, Some(Part::Tries { socket, .. }) if *socket == gone) {
+            self.finish();
+        }
+    }
+
     /// Ends it, and gives the sockets back.
     pub(super) fn finish(&mut self) {
         self.start.stop();
@@ -130,7 +139,8 @@ impl Agent {
 
     /// What the peer has told of its NAT, if one side has stable ports and the other one has not.
     fn ports_of_peer(&self, own: Ports) -> Option<Ports> {
-        let remote = self.checks.checklist(COMPONENT.stream)?.remote.as_ref()?;
+        let list = self.checks.checklist(COMPONENT.stream).filter(|list| !list.is_removed())?;
+        let remote = list.remote.as_ref()?;
         let theirs = remote.credentials.options.iter().find_map(|option| Ports::of_option(option))?;
         ((own == Ports::Stable) != (theirs == Ports::Stable)).then_some(theirs)
     }
@@ -149,7 +159,11 @@ impl Agent {
         if self.hard.start.take_due(now) {
             self.begin_hard(now);
         }
-        if self.hard.end.is_due(now) || (self.hard.part.is_some() && self.checks.has_direct(COMPONENT)) {
+        if self.hard.part.is_none() {
+            return;
+        }
+        let is_removed = self.checks.checklist(COMPONENT.stream).is_none_or(Checklist::is_removed);
+        if is_removed || self.hard.end.is_due(now) || self.checks.has_direct(COMPONENT) {
             self.hard.finish();
         }
     }
@@ -206,7 +220,11 @@ impl Agent {
 
     /// A datagram that came to a socket of probes, `None` if it is not one. The peer's check makes it a base like every
     /// other, with one candidate that is not signalled; the pair that it makes is learnt by both sides.
-    pub(super) fn handle_probed<'a>(&mut self, now: Instant, datagram: &Datagram<'a>) -> Option<Received<'a>> {
+    pub(super) fn handle_probed<'a>(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'a>,
+    ) -> Option<Received<'a>> {
         let at = self.hard.sockets.iter().position(|(socket, _)| *socket == datagram.socket)?;
         let payload = datagram.payload;
         let message = Some(payload).filter(|it| classify(it) == Kind::Stun).map(Message::parse);
