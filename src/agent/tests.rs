@@ -78,6 +78,7 @@ impl Wire {
                     self.sides[side].log.push((at, event));
                 }
                 Output::Connect(_)
+                | Output::Open { .. }
                 | Output::Close(_)
                 | Output::Publish { .. }
                 | Output::Withdraw { .. }

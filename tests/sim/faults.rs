@@ -56,7 +56,7 @@
 //! | "ICE failed" and nothing else | `a_wrong_turn_password_between_symmetric_nats` |
 //! | two symmetric NATs | not here: prediction of ports, and packets to many of them |
 //! | early packets from outside are punished by the NAT | not here: a first packet that does not arrive |
-//! | keepalives cost battery | not here: the lifetime of the mapping is not learnt |
+//! | keepalives cost battery | `an_idle_pair_behind_a_nat_of_30_s_asks_for_consent_every_12_s` |
 //! | guessed candidates multiply pairs | not here: guessed candidates |
 //! | a stale nonce ends requests | `a_stale_nonce_begins_all_open_transactions_anew` |
 //! | one refused permission ends all data | `one_forbidden_peer_does_not_spoil_the_others` |

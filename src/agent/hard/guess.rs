@@ -33,7 +33,7 @@ impl Guesses {
         let start = rng.between(0, u64::from(COUNT - 1)) as u32;
         // Without a common divisor with the number of ports, which is 2¹⁰ · 3² · 7.
         let mut step = rng.between(1, u64::from(COUNT - 1)) as u32 | 1;
-        while step % 3 == 0 || step % 7 == 0 {
+        while step.is_multiple_of(3) || step.is_multiple_of(7) {
             step += 2;
         }
         Self { habit, tried: 0, start, step }
