@@ -150,7 +150,9 @@ impl Agent {
     /// latest; its pairs stay, and [`Event::Path`] tells when data may be sent again.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
         self.wake_up(now);
-        self.hard.forget(id);
+        if let Some(hard) = &mut self.hard {
+            hard.forget(id);
+        }
         let on_it = |base: &Base| base.socket == id && base.via == Via::Socket;
         let gone: Vec<_> = self.bases.iter().filter(|(_, base)| on_it(base)).map(|(id, _)| id).collect();
         for base in gone {

@@ -127,7 +127,7 @@ pub struct Agent {
     connections: Connections,
     names: Names,
     flows: Vec<Flow>,
-    hard: Hard,
+    hard: Option<Box<Hard>>,
     events: VecDeque<Event>,
     /// Signals that wait for the end of gathering.
     untold: VecDeque<Signal>,
@@ -198,7 +198,7 @@ impl Agent {
             mapped: Vec::new(),
             connections: Connections::default(),
             names: Names::default(),
-            hard: Hard::default(),
+            hard: None,
             events: VecDeque::new(),
             untold: VecDeque::new(),
             peer_trickles: None,
@@ -274,7 +274,7 @@ impl Agent {
         self.checks.conclude();
         self.gatherer.conclude();
         self.names.end();
-        self.hard.finish();
+        self.finish_hard();
         self.connections.end_pairs();
         for id in self.relays.ids() {
             if let Some(relay) = self.relays.get_mut(id) {

@@ -104,7 +104,7 @@ impl Agent {
         if let Some(errand) = self.connections.errands.pop_front() {
             return errand.into_output();
         }
-        if let Some(errand) = self.hard.errands.pop_front() {
+        if let Some(errand) = self.hard.as_mut().and_then(|hard| hard.errands.pop_front()) {
             return errand.into_output();
         }
         if let Some(event) = self.events.pop_front() {

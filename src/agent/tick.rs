@@ -149,7 +149,7 @@ impl Agent {
             && (self.checks.wants_slot(self.now)
                 || self.relays.wants_slot()
                 || self.gatherer.wants_slot()
-                || self.hard.wants_slot())
+                || self.hard.as_ref().is_some_and(|hard| hard.wants_slot()))
     }
 
     /// When the next thing is due.
@@ -165,7 +165,7 @@ impl Agent {
                 self.checks.settle_deadline(),
                 self.checks.spare_deadline(),
                 self.free.deadline(),
-                self.hard.deadline(),
+                self.hard.as_ref().and_then(|hard| hard.deadline()),
                 self.gatherer.deadline(),
                 self.connections.deadline(),
                 consent,

@@ -145,26 +145,30 @@ impl Agent {
         ((own == Ports::Stable) != (theirs == Ports::Stable)).then_some(theirs)
     }
 
+    pub(super) fn finish_hard(&mut self) {
+        if let Some(hard) = &mut self.hard {
+            hard.finish();
+        }
+    }
+
     /// The peer's credentials have come.
     pub(super) fn prepare_hard(&mut self, now: Instant) {
         let Some(hard) = self.hard_nat() else { return };
-        self.hard.finish();
+        self.finish_hard();
         if self.ports_of_peer(hard.ports).is_some() {
             let lead = if hard.ports == Ports::Stable { LEAD } else { Duration::ZERO };
-            self.hard.start.set(now + DELAY + lead);
+            self.hard.get_or_insert_default().start.set(now + DELAY + lead);
         }
     }
 
     pub(super) fn run_hard(&mut self, now: Instant) {
-        if self.hard.start.take_due(now) {
+        if self.hard.as_mut().is_some_and(|hard| hard.start.take_due(now)) {
             self.begin_hard(now);
         }
-        if self.hard.part.is_none() {
-            return;
-        }
+        let Some(running) = self.hard.as_mut().filter(|hard| hard.part.is_some()) else { return };
         let is_removed = self.checks.checklist(COMPONENT.stream).is_none_or(Checklist::is_removed);
-        if is_removed || self.hard.end.is_due(now) || self.checks.has_direct(COMPONENT) {
-            self.hard.finish();
+        if is_removed || running.end.is_due(now) || self.checks.has_direct(COMPONENT) {
+            running.finish();
         }
     }
 
@@ -180,20 +184,19 @@ impl Agent {
         } else {
             (Part::Opens { local, to }, hard.sockets)
         };
-        (self.hard.part, self.hard.left) = (Some(part), left);
-        self.hard.end.set(now + hard.time);
+        let Some(search) = &mut self.hard else { return };
+        (search.part, search.left) = (Some(part), left);
+        search.end.set(now + hard.time);
     }
 
     /// A slot that nobody else wants.
     pub(super) fn slot_for_probe(&mut self) -> bool {
-        if !self.hard.wants_slot() {
-            return false;
-        }
-        self.hard.left -= 1;
-        match &mut self.hard.part {
+        let Some(hard) = self.hard.as_mut().filter(|hard| hard.wants_slot()) else { return false };
+        hard.left -= 1;
+        match &mut hard.part {
             Some(Part::Opens { local, .. }) => {
-                self.hard.asked += 1;
-                self.hard.errands.push_back(Errand::Open(*local));
+                hard.asked += 1;
+                hard.errands.push_back(Errand::Open(*local));
             }
             Some(Part::Tries { socket, local, to, guesses }) => {
                 if let Some(port) = guesses.next() {
@@ -208,13 +211,14 @@ impl Agent {
 
     /// The driver has opened a socket: its probe leaves at once. One that nobody waits for any more is closed.
     pub(super) fn follow_opened(&mut self, socket: SocketId, local: SocketAddr) {
-        match &self.hard.part {
-            Some(Part::Opens { to, .. }) if self.hard.asked > 0 => {
-                self.hard.asked -= 1;
-                self.hard.sockets.push((socket, local));
+        let hard = self.hard.get_or_insert_default();
+        match &hard.part {
+            Some(Part::Opens { to, .. }) if hard.asked > 0 => {
+                hard.asked -= 1;
+                hard.sockets.push((socket, local));
                 self.intents.push(Intent::Probe(Probe { socket, local: local.ip(), to: *to }));
             }
-            _ => self.hard.errands.push_back(Errand::Close(socket)),
+            _ => hard.errands.push_back(Errand::Close(socket)),
         }
     }
 
@@ -225,7 +229,7 @@ impl Agent {
         now: Instant,
         datagram: &Datagram<'a>,
     ) -> Option<Received<'a>> {
-        let at = self.hard.sockets.iter().position(|(socket, _)| *socket == datagram.socket)?;
+        let at = self.hard.as_ref()?.sockets.iter().position(|(socket, _)| *socket == datagram.socket)?;
         let payload = datagram.payload;
         let message = Some(payload).filter(|it| classify(it) == Kind::Stun).map(Message::parse);
         let Some(Ok(message)) = message else { return Some(Received::Unclaimed) };
@@ -236,7 +240,7 @@ impl Agent {
             return Some(Received::Unclaimed);
         }
         self.wake_up(now);
-        let (socket, addr) = self.hard.sockets.swap_remove(at);
+        let (socket, addr) = self.hard.as_mut()?.sockets.swap_remove(at);
         let preference = self.host_preference.next(addr.ip());
         let (via, told) = (Via::Socket, Told::No);
         let base = Base { component: COMPONENT, addr, socket, local: addr.ip(), via, preference, told };
