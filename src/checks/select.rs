@@ -1,6 +1,6 @@
 //! What a nomination changes (RFC 8445 §8.1.1, §8.1.2): the selected pair, and the end of the others.
 
-use super::better::is_better;
+use super::better::outranks;
 use super::checklist::ChecklistState;
 use super::pair::{Nominated, Pair, PairId, PairState};
 use super::role::Role;
@@ -32,7 +32,7 @@ impl ChecklistSet {
             let stays = match (renominates, last_counts) {
                 (true, _) => old.nomination > value,
                 (false, true) => false,
-                (false, false) => !is_better(new, old),
+                (false, false) => !outranks(new, old),
             };
             if stays {
                 return false;

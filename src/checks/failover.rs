@@ -1,0 +1,163 @@
+//! The selected pair does not answer, and another one does: where renomination allows it, that one takes over.
+//!
+//! A pair that was left is not taken back as soon as it answers: it has to go on for 5 s, twice as long each time that it
+//! was left before, so that a pair that comes and goes does not take the session along.
+
+use super::better::{Facts, Trust, is_better};
+use super::pair::{Link, Pair, PairId};
+use super::role::Role;
+use super::set::ChecklistSet;
+use crate::time::{Duration, Instant, earliest};
+
+/// How long a pair answers before it is trusted again, after it was left for the first time.
+const HOLD: Duration = Duration::from_secs(5);
+/// The longest hold, 10 min 40 s, is so many times doubled.
+const MAX_DOUBLED: u8 = 7;
+/// Other pairs that are asked.
+pub const MAX_OTHERS: usize = 3;
+
+/// What a pair has let this agent down for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Record {
+    /// It does not answer.
+    suspected: bool,
+    /// How often it was left.
+    left: u8,
+    /// It is not trusted before.
+    until: Option<Instant>,
+}
+
+impl Record {
+    fn hold(self) -> Duration {
+        HOLD * (1 << self.left.saturating_sub(1).min(MAX_DOUBLED))
+    }
+
+    /// It is left because it does not answer.
+    fn fail(&mut self) {
+        self.left = self.left.saturating_add(1);
+        (self.suspected, self.until) = (true, None);
+    }
+
+    /// It is left for a pair that measures better.
+    fn yield_to_better(&mut self, now: Instant) {
+        self.left = self.left.saturating_add(1);
+        self.until = Some(now + self.hold());
+    }
+
+    /// It has answered.
+    pub(super) fn answer(&mut self, now: Instant) {
+        if std::mem::take(&mut self.suspected) {
+            self.until = Some(now + self.hold());
+        }
+    }
+
+    /// Until when it is not trusted although it answers.
+    fn held(self, now: Instant) -> Option<Instant> {
+        self.until.filter(|until| now < *until)
+    }
+}
+
+impl ChecklistSet {
+    /// The pairs that could take over from the selected one, the [spare](super::spare) one first; none where renomination is
+    /// not known to both.
+    pub fn others(&self, selected: PairId) -> impl Iterator<Item = PairId> + '_ {
+        let at = self.pair(selected).map(|pair| pair.component);
+        let at = at.filter(|at| self.is_selected(selected) && self.renominates(at.stream) && self.sends_checks());
+        let list = at.and_then(|at| self.checklist(at.stream)?.component(at.component));
+        let spare = at.and_then(|at| self.spare(at));
+        let rest = list.into_iter().flat_map(|component| component.valid()).filter(move |id| Some(*id) != spare);
+        let fits = move |id: &PairId| {
+            let fits = |pair: &Pair| pair.link != Link::Closed && self.may_be_spare(pair, selected);
+            *id != selected && self.pair(*id).is_some_and(fits)
+        };
+        spare.into_iter().chain(rest).filter(fits).take(MAX_OTHERS)
+    }
+
+    /// The selected pair does not answer and another one does: the controlling agent nominates that one. Returns whether it
+    /// does so now.
+    pub fn fail_over(&mut self, selected: PairId, to: PairId) -> bool {
+        let Some(at) = self.pair(selected).map(|pair| pair.component) else { return false };
+        let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
+        let idle = component.is_some_and(|it| it.nominating.is_none() || it.nominating == Some(selected));
+        let may = self.roles.role == Role::Controlling && self.renominates(at.stream) && idle;
+        if !may || !self.is_selected(selected) || self.pair(to).is_none_or(|pair| pair.valid.is_none()) {
+            return false;
+        }
+        if let Some(pair) = self.pair_mut(selected) {
+            pair.record.fail();
+        }
+        self.nominate_pair(to);
+        true
+    }
+
+    /// A question on this pair has found no answer.
+    pub fn note_loss(&mut self, id: PairId) {
+        if let Some(pair) = self.pair_mut(id) {
+            pair.quality.measured.lose();
+        }
+    }
+
+    /// What is compared of a pair.
+    fn facts(&self, now: Instant, pair: &Pair) -> Facts {
+        let held = pair.record.held(now).is_some();
+        let trust = if held || pair.record.suspected { Trust::Suspected } else { Trust::Trusted };
+        let (reach, priority, measured) = (self.reach(pair), pair.priority, pair.quality.measured);
+        Facts { trust, reach, priority, measured }
+    }
+
+    /// The pair to leave the selected one for, if one is better, and when that may change without anything happening.
+    pub(super) fn promotion(&self, now: Instant, selected: PairId) -> (Option<PairId>, Option<Instant>) {
+        let Some(used) = self.pair(selected) else { return (None, None) };
+        // While it answers, what it did before is no reason to leave it.
+        let trust = if used.record.suspected { Trust::Suspected } else { Trust::Trusted };
+        let mine = Facts { trust, ..self.facts(now, used) };
+        let list = self.checklist(used.component.stream).and_then(|it| it.component(used.component.component));
+        let (mut best, mut again) = (None::<(PairId, Facts)>, None);
+        for id in list.into_iter().flat_map(|component| component.valid()).filter(|id| *id != selected) {
+            let Some(pair) = self.pair(id).filter(|pair| pair.has_consent(now) && !pair.silent) else { continue };
+            let facts = self.facts(now, pair);
+            if let Some(until) = pair.record.held(now) {
+                again = earliest(again, Some(until));
+            }
+            let beats = best.as_ref().map_or(&mine, |(_, best)| best);
+            if is_better(&facts, beats) {
+                best = Some((id, facts));
+            }
+        }
+        (best.map(|(id, _)| id), again)
+    }
+
+    /// The selected pair is left for a better one: where priority alone is not the reason, it has to prove itself before it
+    /// is taken back.
+    pub(super) fn step_down(&mut self, now: Instant, selected: PairId, better: PairId) {
+        let priority = |id| self.pair(id).map(|pair| pair.priority);
+        if priority(selected) > priority(better)
+            && let Some(pair) = self.pair_mut(selected)
+        {
+            pair.record.yield_to_better(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_that_was_left_is_held_twice_as_long_each_time() {
+        let mut record = Record::default();
+        let mut now = crate::time::test_epoch();
+        let mut holds = Vec::new();
+        for _ in 0..10 {
+            record.fail();
+            assert!(record.suspected && record.held(now).is_none());
+            now += Duration::from_secs(60);
+            record.answer(now);
+            holds.extend(record.held(now).map(|until| (until - now).as_secs()));
+            // Further answers do not prolong it.
+            record.answer(now + Duration::from_secs(1));
+            assert_eq!(record.until, Some(now + record.hold()));
+        }
+        assert_eq!(holds, [5, 10, 20, 40, 80, 160, 320, 640, 640, 640]);
+    }
+}
