@@ -38,10 +38,11 @@ impl Agent {
         }
     }
 
-    /// A check of the peer, valid and without a wish, arrived on this pair.
+    /// A check of the peer arrived on this pair, and has not selected it.
     pub(super) fn note_check(&mut self, now: Instant, pair: PairId) {
         let generation = self.checks.generation;
-        let Some(component) = self.checks.pair(pair).map(|pair| pair.component) else { return };
+        let valid = self.checks.pair(pair).filter(|pair| pair.valid.is_some());
+        let Some(component) = valid.map(|pair| pair.component) else { return };
         let Some(index) = self.flows.iter().position(|flow| flow.component == component) else { return };
         let flow = &mut self.flows[index];
         let (used, Some(liveness)) = (flow.pair, flow.liveness.as_mut()) else { return };

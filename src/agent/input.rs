@@ -201,7 +201,7 @@ impl Agent {
                 }
                 if let Some(learnt) = learnt {
                     self.note_heard(now, learnt.pair);
-                    if learnt.steady {
+                    if !learnt.selected {
                         self.note_check(now, learnt.pair);
                     }
                     self.connections.introduce(base, source);

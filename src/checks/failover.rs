@@ -4,15 +4,21 @@
 //! was left before, so that a pair that comes and goes does not take the session along.
 
 use super::better::{Facts, Trust, is_better};
-use super::pair::{Link, Pair, PairId};
+use super::checklist::Component;
+use super::pair::{Link, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
-use crate::time::{Duration, Instant, earliest};
+use crate::io::ComponentId;
+use crate::time::{Duration, Instant, Timer, earliest};
 
 /// How long a pair answers before it is trusted again, after it was left for the first time.
 const HOLD: Duration = Duration::from_secs(5);
 /// The longest hold, 10 min 40 s, is so many times doubled.
 const MAX_DOUBLED: u8 = 7;
+/// How long after its failure a pair that was selected once is checked again, for the first time.
+const RETRY: Duration = Duration::from_secs(10);
+/// How often that is tried, twice as long after the last failure each time: the last time 42 min after the first one.
+const MAX_RETRIES: u8 = 8;
 /// Other pairs that are asked.
 pub const MAX_OTHERS: usize = 3;
 
@@ -25,6 +31,8 @@ pub(super) struct Record {
     left: u8,
     /// It is not trusted before.
     until: Option<Instant>,
+    /// It was the selected one, and may be again.
+    pub(super) has_served: bool,
 }
 
 impl Record {
@@ -58,19 +66,25 @@ impl Record {
 }
 
 impl ChecklistSet {
-    /// The pairs that could take over from the selected one, the [spare](super::spare) one first; none where renomination is
-    /// not known to both.
+    /// The pairs that could take over from the selected one: the [spare](super::spare) one, then those on other bases, then
+    /// those to other addresses; none where renomination is not known to both.
     pub fn others(&self, selected: PairId) -> impl Iterator<Item = PairId> + '_ {
-        let at = self.pair(selected).map(|pair| pair.component);
-        let at = at.filter(|at| self.is_selected(selected) && self.renominates(at.stream) && self.sends_checks());
-        let list = at.and_then(|at| self.checklist(at.stream)?.component(at.component));
-        let spare = at.and_then(|at| self.spare(at));
-        let rest = list.into_iter().flat_map(|component| component.valid()).filter(move |id| Some(*id) != spare);
-        let fits = move |id: &PairId| {
-            let fits = |pair: &Pair| pair.link != Link::Closed && self.may_be_spare(pair, selected);
-            *id != selected && self.pair(*id).is_some_and(fits)
-        };
-        spare.into_iter().chain(rest).filter(fits).take(MAX_OTHERS)
+        let used = self.pair(selected).filter(|pair| {
+            self.sends_checks() && self.is_selected(selected) && self.renominates(pair.component.stream)
+        });
+        used.into_iter().flat_map(move |used| {
+            let at = used.component;
+            let spare = self.spare(at).filter(|spare| *spare != selected);
+            let list = self.checklist(at.stream).and_then(|list| list.component(at.component));
+            let fits = move |id: &PairId| {
+                let fits = |pair: &Pair| pair.link != Link::Closed && self.may_be_spare(pair, selected);
+                *id != selected && Some(*id) != spare && self.pair(*id).is_some_and(fits)
+            };
+            let valid = move || list.into_iter().flat_map(Component::valid).filter(fits);
+            let is_near = |id: &PairId| self.pair(*id).is_some_and(|pair| pair.base == used.base);
+            let far = valid().filter(move |id| !is_near(id));
+            spare.into_iter().chain(far).chain(valid().filter(is_near)).take(MAX_OTHERS)
+        })
     }
 
     /// The selected pair does not answer and another one does: the controlling agent nominates that one. Returns whether it
@@ -135,6 +149,44 @@ impl ChecklistSet {
             && let Some(pair) = self.pair_mut(selected)
         {
             pair.record.yield_to_better(now);
+        }
+    }
+}
+
+impl ChecklistSet {
+    /// Pairs that were selected once and have failed are worth a check later: networks come back. To be called when pairs
+    /// became valid or failed.
+    pub(super) fn keep_retries(&mut self, now: Instant, at: ComponentId) {
+        let served = |pair: &Pair| pair.component == at && pair.record.has_served && pair.valid.is_none();
+        let (mut any, mut failed) = (false, false);
+        for (_, pair) in self.pairs().filter(|(_, pair)| served(pair)) {
+            any = true;
+            failed |= pair.state == PairState::Failed;
+        }
+        let component = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component));
+        let Some(component) = component.filter(|component| component.decided) else { return };
+        if !any {
+            (component.retry, component.retries) = (Timer::STOPPED, 0);
+        } else if failed && component.retry.deadline().is_none() && component.retries < MAX_RETRIES {
+            component.retry.set(now + RETRY * (1 << component.retries));
+        }
+    }
+
+    /// Checks those whose time has come.
+    pub(super) fn retry(&mut self, now: Instant) {
+        let mut due = Vec::new();
+        for (stream, list) in self.checklists.iter_mut().enumerate() {
+            for (component, number) in list.components.iter_mut().zip(1..) {
+                if component.retry.take_due(now) {
+                    component.retries += 1;
+                    due.push(ComponentId { stream: stream as u16, component: number });
+                }
+            }
+        }
+        let again = |pair: &Pair| pair.record.has_served && pair.state == PairState::Failed;
+        let pairs = self.pairs().filter(|(_, pair)| due.contains(&pair.component) && again(pair));
+        for id in pairs.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.set_state(id, PairState::Waiting);
         }
     }
 }

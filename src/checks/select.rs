@@ -38,6 +38,9 @@ impl ChecklistSet {
                 return false;
             }
         }
+        if let Some(old) = old.and_then(|old| self.pair_mut(old)) {
+            old.record.has_served = true;
+        }
         self.retire_others(id, at);
         let Some(checklist) = self.checklist_mut(at.stream) else { return false };
         if let Some(component) = checklist.component_mut(at.component) {

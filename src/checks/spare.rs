@@ -20,7 +20,7 @@ use super::set::{ChecklistSet, Remote};
 use crate::candidate::CandidateType;
 use crate::consent::EXPIRY;
 use crate::io::ComponentId;
-use crate::time::{Duration, Instant, Timer};
+use crate::time::{Duration, Instant, Timer, earliest};
 
 /// How often a spare pair is checked.
 pub const INTERVAL: Duration = Duration::from_secs(25);
@@ -58,6 +58,7 @@ impl ChecklistSet {
             if self.renominates(stream) {
                 for component in 1..=components {
                     self.keep_spare(now, ComponentId { stream, component }, concluded);
+                    self.keep_retries(now, ComponentId { stream, component });
                 }
             }
         }
@@ -173,6 +174,7 @@ impl ChecklistSet {
 
     /// Queues the checks of spare pairs that are due.
     pub fn check_spares(&mut self, now: Instant) {
+        self.retry(now);
         let mut due = Vec::new();
         let components = self.checklists.iter_mut().flat_map(|list| &mut list.components);
         for spare in components.filter_map(|component| component.spare.as_mut()) {
@@ -192,7 +194,9 @@ impl ChecklistSet {
     /// When [`Self::check_spares`] has something.
     pub fn spare_deadline(&self) -> Option<Instant> {
         let components = self.checklists.iter().flat_map(Checklist::components);
-        components.filter_map(|component| component.spare?.due.deadline()).min()
+        components
+            .filter_map(|it| earliest(it.spare.and_then(|spare| spare.due.deadline()), it.retry.deadline()))
+            .min()
     }
 
     /// The pair that takes the place of a lost one: the spare one if it is alive, or that which the peer has chosen for itself
