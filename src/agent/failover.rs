@@ -118,9 +118,9 @@ impl Agent {
     fn fail_over(&mut self, now: Instant, index: usize) {
         let flow = &self.flows[index];
         let replacement = flow.liveness.as_ref().and_then(|liveness| liveness.replacement());
-        if let Some((used, to)) = flow.pair.zip(replacement)
+        if let Some((used, (to, since))) = flow.pair.zip(replacement)
             && used.generation == self.checks.generation
-            && self.checks.fail_over(used.id, to)
+            && self.checks.fail_over(used.id, to, since)
         {
             self.wake_up(now);
         }

@@ -43,6 +43,8 @@ const RARE: Duration = Duration::from_secs(3);
 const ASKED_TWICE: Duration = Duration::from_millis(300);
 /// And has stopped when it did not for so long.
 const ASKED_LAST: Duration = Duration::from_millis(600);
+/// A pair that has not answered again for so long is none to change to, if another one answers.
+const ALIVE: Duration = Duration::from_millis(500);
 /// Probes that are remembered.
 const MAX_OPEN: usize = 8;
 /// The round trip of a pair that was not measured.
@@ -114,8 +116,9 @@ struct Suspicion {
     turn: u8,
     open: [Option<Probe>; MAX_OPEN],
     at: usize,
-    /// The other pair that answered last.
-    alive: Option<PairId>,
+    since: Instant,
+    /// The other pair that takes over: the first one that answers, for as long as it does.
+    alive: Option<(PairId, Instant)>,
 }
 
 /// The liveness of the pair that one component uses.
@@ -223,6 +226,7 @@ impl Liveness {
             turn: 0,
             open: [None; MAX_OPEN],
             at: 0,
+            since: now,
             alive: None,
         }));
     }
@@ -285,10 +289,11 @@ impl Liveness {
         (self.unanswered > 1 && !std::mem::replace(&mut self.announced, true)).then_some(News::Suspected)
     }
 
-    /// The other pair that answers while the one in use does not, for as long as that is so.
-    pub(super) fn replacement(&self) -> Option<PairId> {
+    /// The other pair that answers while the one in use does not, and since when that is so.
+    pub(super) fn replacement(&self) -> Option<(PairId, Instant)> {
         let dead = |suspicion: &&Box<Suspicion>| suspicion.rounds > suspicion.cause.rounds();
-        self.suspicion.as_ref().filter(dead)?.alive
+        let suspicion = self.suspicion.as_ref().filter(dead)?;
+        suspicion.alive.map(|(pair, _)| (pair, suspicion.since))
     }
 
     /// Whether a probe waits for its slot.
@@ -329,8 +334,13 @@ impl Liveness {
             return (rtt, self.answered(now, Some(rtt)));
         }
         if let Some(suspicion) = &mut self.suspicion {
-            suspicion.open.iter_mut().filter(|open| open.is_some_and(|it| it.id == probe.id)).for_each(|open| *open = None);
-            suspicion.alive = Some(probe.pair);
+            if let Some(open) = suspicion.open.iter_mut().find(|open| open.is_some_and(|it| it.id == probe.id)) {
+                *open = None;
+            }
+            let stays = |(pair, at)| pair != probe.pair && now < at + ALIVE;
+            if !suspicion.alive.is_some_and(stays) {
+                suspicion.alive = Some((probe.pair, now));
+            }
         }
         (rtt, None)
     }

@@ -15,10 +15,10 @@ use crate::time::{Duration, Instant, Timer, earliest};
 const HOLD: Duration = Duration::from_secs(5);
 /// The longest hold, 10 min 40 s, is so many times doubled.
 const MAX_DOUBLED: u8 = 7;
-/// How long after its failure a pair that was selected once is checked again, for the first time.
-const RETRY: Duration = Duration::from_secs(10);
-/// How often that is tried, twice as long after the last failure each time: the last time 42 min after the first one.
-const MAX_RETRIES: u8 = 8;
+/// How long after it was left a pair is checked again, for the first time.
+const RETRY: Duration = Duration::from_secs(2);
+/// How often that is tried, twice as long after the last failure each time: the last time 17 min after the one before.
+const MAX_RETRIES: u8 = 10;
 /// Other pairs that are asked.
 pub const MAX_OTHERS: usize = 3;
 
@@ -44,6 +44,16 @@ impl Record {
     fn fail(&mut self) {
         self.left = self.left.saturating_add(1);
         (self.suspected, self.until) = (true, None);
+    }
+
+    /// It has not answered, though nobody may have asked.
+    pub(super) fn doubt(&mut self) {
+        self.suspected = true;
+    }
+
+    /// Whether it has answered since it was doubted.
+    pub(super) fn is_doubted(self) -> bool {
+        self.suspected
     }
 
     /// It is left for a pair that measures better.
@@ -87,15 +97,22 @@ impl ChecklistSet {
         })
     }
 
-    /// The selected pair does not answer and another one does: the controlling agent nominates that one. Returns whether it
-    /// does so now.
-    pub fn fail_over(&mut self, selected: PairId, to: PairId) -> bool {
+    /// The selected pair does not answer and another one does, both asked since then: the controlling agent nominates that
+    /// one. What else has not answered since is not trusted either. Returns whether it does so now.
+    pub fn fail_over(&mut self, selected: PairId, to: PairId, since: Instant) -> bool {
         let Some(at) = self.pair(selected).map(|pair| pair.component) else { return false };
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
-        let idle = component.is_some_and(|it| it.nominating.is_none() || it.nominating == Some(selected));
+        let idle = component.is_some_and(|it| it.nominating != Some(to));
         let may = self.roles.role == Role::Controlling && self.renominates(at.stream) && idle;
         if !may || !self.is_selected(selected) || self.pair(to).is_none_or(|pair| pair.valid.is_none()) {
             return false;
+        }
+        let silent = |pair: &Pair| pair.component == at && pair.answered.is_some_and(|at| at < since);
+        let silent = self.pairs().filter(|(id, pair)| *id != selected && silent(pair)).map(|(id, _)| id);
+        for id in silent.collect::<Vec<_>>() {
+            if let Some(pair) = self.pair_mut(id) {
+                pair.record.doubt();
+            }
         }
         if let Some(pair) = self.pair_mut(selected) {
             pair.record.fail();
@@ -154,20 +171,19 @@ impl ChecklistSet {
 }
 
 impl ChecklistSet {
-    /// Pairs that were selected once and have failed are worth a check later: networks come back. To be called when pairs
-    /// became valid or failed.
+    /// Pairs that were selected once and do not answer any more are worth a check later: networks come back. To be called
+    /// when pairs became valid or failed.
     pub(super) fn keep_retries(&mut self, now: Instant, at: ComponentId) {
-        let served = |pair: &Pair| pair.component == at && pair.record.has_served && pair.valid.is_none();
-        let (mut any, mut failed) = (false, false);
-        for (_, pair) in self.pairs().filter(|(_, pair)| served(pair)) {
+        let (mut any, mut idle) = (false, false);
+        for (_, pair) in self.pairs().filter(|(_, pair)| pair.component == at && pair.is_lost()) {
             any = true;
-            failed |= pair.state == PairState::Failed;
+            idle |= !pair.is_under_check();
         }
         let component = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component));
-        let Some(component) = component.filter(|component| component.decided) else { return };
+        let Some(component) = component.filter(|component| component.selected.is_some()) else { return };
         if !any {
             (component.retry, component.retries) = (Timer::STOPPED, 0);
-        } else if failed && component.retry.deadline().is_none() && component.retries < MAX_RETRIES {
+        } else if idle && component.retry.deadline().is_none() && component.retries < MAX_RETRIES {
             component.retry.set(now + RETRY * (1 << component.retries));
         }
     }
@@ -183,11 +199,24 @@ impl ChecklistSet {
                 }
             }
         }
-        let again = |pair: &Pair| pair.record.has_served && pair.state == PairState::Failed;
-        let pairs = self.pairs().filter(|(_, pair)| due.contains(&pair.component) && again(pair));
-        for id in pairs.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.set_state(id, PairState::Waiting);
+        if due.is_empty() {
+            return;
         }
+        let again = |pair: &Pair| due.contains(&pair.component) && pair.is_lost() && !pair.is_under_check();
+        let pairs = self.pairs().filter(|(id, pair)| again(pair) && !self.is_selected(*id));
+        for (id, state) in pairs.map(|(id, pair)| (id, pair.state)).collect::<Vec<_>>() {
+            match state {
+                PairState::Failed => self.set_state(id, PairState::Waiting),
+                _ => self.trigger(id),
+            }
+        }
+    }
+}
+
+impl Pair {
+    /// It was selected once, and has not answered since it was left, or failed.
+    fn is_lost(&self) -> bool {
+        self.record.has_served && (self.valid.is_none() || self.record.suspected)
     }
 }
 

@@ -38,8 +38,14 @@ impl ChecklistSet {
                 return false;
             }
         }
+        let priority = self.pair(id).map_or(0, |pair| pair.priority);
+        let follows = self.roles.role == Role::Controlled && renominates;
         if let Some(old) = old.and_then(|old| self.pair_mut(old)) {
             old.record.has_served = true;
+            if follows && old.priority > priority {
+                // The controlling agent has its reason to leave the better one.
+                old.record.doubt();
+            }
         }
         self.retire_others(id, at);
         let Some(checklist) = self.checklist_mut(at.stream) else { return false };

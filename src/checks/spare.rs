@@ -111,9 +111,10 @@ impl ChecklistSet {
         let used = self.pair(selected)?;
         let others = component.valid().filter(|id| *id != selected).enumerate();
         let ranked = others.filter_map(|(place, id)| {
-            Some((difference(self.pair(id)?, used)?, std::cmp::Reverse(place), id))
+            let pair = self.pair(id)?;
+            Some(((!pair.record.is_doubted(), difference(pair, used)?, std::cmp::Reverse(place)), id))
         });
-        ranked.max_by_key(|(difference, place, _)| (*difference, *place)).map(|(_, _, id)| id)
+        ranked.max_by_key(|(rank, _)| *rank).map(|(_, id)| id)
     }
 
     /// Whether a pair would do as the spare one of a component that has none.
