@@ -37,8 +37,8 @@ pub struct Facts {
 /// Whether the controlling agent leaves the selected pair for another one, where renomination allows it. In this order:
 /// 1. a pair that answers is better than one that does not;
 /// 2. one that loses little is better than one that loses much, even a relayed one;
-/// 3. among those that reach the peer alike, if both were measured, the one that is faster by a fifth and 10 ms is
-///    better, and without such a difference the selected one stays;
+/// 3. among those that reach the peer alike, if both were measured, one that is faster by a fifth and 10 ms is better,
+///    and one that is slower, however little, is not;
 /// 4. otherwise priority decides, which is the preference of both agents (RFC 8445 §6.1.2.3).
 pub fn is_better(other: &Facts, selected: &Facts) -> bool {
     if other.trust != selected.trust {
@@ -56,8 +56,9 @@ pub fn is_better(other: &Facts, selected: &Facts) -> bool {
     }
     let costs = other.measured.cost().zip(selected.measured.cost());
     match costs.filter(|_| other.reach == selected.reach) {
-        Some((other, selected)) => other * 5 <= selected * 4 && other + WORTH <= selected,
-        None => other.priority > selected.priority,
+        Some((other, selected)) if other * 5 <= selected * 4 && other + WORTH <= selected => true,
+        Some((other, selected)) if other > selected => false,
+        _ => other.priority > selected.priority,
     }
 }
 
@@ -105,7 +106,8 @@ mod tests {
             (measured(SECOND, 20, 0, 0), measured(DIRECT, 29, 0, 0), false, "a fifth, but less than 10 ms"),
             (measured(SECOND, 40, 0, 0), measured(DIRECT, 50, 0, 0), true, "a fifth and 10 ms"),
             (measured(SECOND, 40, 20, 0), measured(DIRECT, 50, 0, 0), false, "faster, but it varies"),
-            (measured(DIRECT, 50, 0, 0), measured(SECOND, 50, 0, 0), false, "what works stays"),
+            (measured(DIRECT, 50, 0, 0), measured(SECOND, 50, 0, 0), true, "priority among equals"),
+            (measured(DIRECT, 51, 0, 0), measured(SECOND, 50, 0, 0), false, "what works stays"),
             (SECOND, measured(DIRECT, 80, 0, 0), false, "not measured yet"),
             (measured(RELAYED, 90, 0, 50), measured(DIRECT, 20, 0, 500), true, "half of it is lost"),
             (measured(RELAYED, 90, 0, 0), measured(DIRECT, 20, 0, 100), false, "a tenth is no reason"),

@@ -8,6 +8,7 @@ use super::checklist::Component;
 use super::pair::{Link, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
+use super::spare::INTERVAL;
 use crate::io::ComponentId;
 use crate::time::{Duration, Instant, Timer, earliest};
 
@@ -136,26 +137,41 @@ impl ChecklistSet {
         Facts { trust, reach, priority, measured }
     }
 
-    /// The pair to leave the selected one for, if one is better, and when that may change without anything happening.
-    pub(super) fn promotion(&self, now: Instant, selected: PairId) -> (Option<PairId>, Option<Instant>) {
-        let Some(used) = self.pair(selected) else { return (None, None) };
+    /// The pair to leave the selected one for, if one is better.
+    pub(super) fn promotion(&self, now: Instant, selected: PairId) -> Option<PairId> {
+        let used = self.pair(selected)?;
         // While it answers, what it did before is no reason to leave it.
         let trust = if used.record.suspected { Trust::Suspected } else { Trust::Trusted };
-        let mine = Facts { trust, ..self.facts(now, used) };
-        let list = self.checklist(used.component.stream).and_then(|it| it.component(used.component.component));
-        let (mut best, mut again) = (None::<(PairId, Facts)>, None);
-        for id in list.into_iter().flat_map(|component| component.valid()).filter(|id| *id != selected) {
-            let Some(pair) = self.pair(id).filter(|pair| pair.has_consent(now) && !pair.silent) else { continue };
-            let facts = self.facts(now, pair);
-            if let Some(until) = pair.record.held(now) {
-                again = earliest(again, Some(until));
-            }
-            let beats = best.as_ref().map_or(&mine, |(_, best)| best);
-            if is_better(&facts, beats) {
-                best = Some((id, facts));
+        let mut best = (selected, Facts { trust, ..self.facts(now, used) });
+        let component = self.checklist(used.component.stream)?.component(used.component.component)?;
+        for id in component.valid().filter(|id| *id != selected) {
+            let pair = self.pair(id).filter(|pair| pair.has_consent(now) && !pair.silent);
+            let Some(facts) = pair.map(|pair| self.facts(now, pair)) else { continue };
+            if is_better(&facts, &best.1) {
+                best = (id, facts);
             }
         }
-        (best.map(|(id, _)| id), again)
+        Some(best.0).filter(|best| *best != selected)
+    }
+
+    /// Pairs that are not trusted yet are checked as often as the spare one, so that they are known to work when they are.
+    /// Returns when to come back.
+    pub(super) fn keep_held(&mut self, now: Instant, at: ComponentId) -> Option<Instant> {
+        let component = self.checklist(at.stream)?.component(at.component)?;
+        let (mut due, mut again) = (Vec::new(), None);
+        for id in component.valid().filter(|id| Some(*id) != component.selected) {
+            let Some(pair) = self.pair(id) else { continue };
+            let (Some(until), Some(answered)) = (pair.record.held(now), pair.answered) else { continue };
+            let next = answered + INTERVAL;
+            if next <= now && !pair.is_under_check() {
+                due.push(id);
+            }
+            again = earliest(again, Some(if next <= now { until } else { until.min(next) }));
+        }
+        for id in due {
+            self.trigger(id);
+        }
+        again
     }
 
     /// The selected pair is left for a better one: where priority alone is not the reason, it has to prove itself before it

@@ -152,11 +152,11 @@ impl ChecklistSet {
     /// With renomination a better pair that comes later is nominated with a higher value. Of one that was valid long ago
     /// nobody knows whether it still is.
     fn promote(&mut self, now: Instant, at: ComponentId, selected: PairId) {
-        let (better, again) = self.promotion(now, selected);
-        if let Some(better) = better {
+        if let Some(better) = self.promotion(now, selected) {
             self.step_down(now, selected, better);
             return self.nominate_pair(better);
         }
+        let again = self.keep_held(now, at);
         let component = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component));
         if let (Some(component), Some(again)) = (component, again) {
             component.settle.set(again);

@@ -262,3 +262,110 @@ fn without_renomination_or_failover_the_path_stays_until_consent_is_lost() {
         }
     }
 }
+
+/// Traffic that the application has authenticated counts, whether its checks are answered or not: a network that drops
+/// STUN alone costs nothing before consent expires (RFC 7675 §5.1).
+#[test]
+fn checks_that_are_lost_do_not_end_a_path_that_carries_data() {
+    for roles in ROLES {
+        let mut session = Session::new(roles);
+        session.talk(EACH, secs(3));
+        session.black_hole(Hole::Both);
+        let from = session.world.elapsed();
+        // What takes another way round the hole, as far as the agents know.
+        while session.world.elapsed() - from < secs(22) {
+            for host in session.hosts {
+                session.world.with_agent(host, |agent, now| agent.note_received(now, ComponentId::FIRST));
+            }
+            session.world.run_for(EVERY);
+        }
+        assert_eq!((session.selections(), session.suspicions()), ([1, 1], [0, 0]), "{}", session.world);
+        // When it stops, the hole shows.
+        let (took, _) = session.moves(NOBODY, secs(5));
+        assert!(took <= GOAL, "{took:?}");
+    }
+}
+
+/// Three things that are told one after the other, never at once: the path does not answer, the path is another one, it
+/// is alive. And where there is no other one: suspected within a second of the last data, lost by consent.
+#[test]
+fn a_suspicion_is_told_within_a_second_and_long_before_the_loss() {
+    let mut session = Session::new(ROLES[0]);
+    session.talk(EACH, secs(3));
+    let (hole, before) = (session.world.elapsed(), session.hosts.map(|host| session.world.events(host).len()));
+    session.black_hole(Hole::Both);
+    session.talk(EACH, secs(20));
+    for (host, before) in session.hosts.into_iter().zip(before) {
+        let told = &session.world.events(host)[before..];
+        let kinds: Vec<_> = told
+            .iter()
+            .map(|(_, event)| match event {
+                Event::Suspected { .. } => "suspected",
+                Event::Selected { .. } => "selected",
+                Event::Path { path: Some(_), .. } => "path",
+                Event::Recovered { .. } => "recovered",
+                _ => "another",
+            })
+            .collect();
+        assert!(told[0].0 - hole <= secs(1), "{told:?}");
+        assert_eq!(kinds, ["suspected", "selected", "recovered", "path"], "{}", session.world);
+    }
+    // Everything is gone: both paths.
+    let hole = session.world.elapsed();
+    for ip in session.world.addresses(session.hosts[0]) {
+        session.world.set_link(session.hosts[0], ip, Link::down(), Link::down());
+    }
+    session.talk(EACH, secs(40));
+    for host in session.hosts {
+        let since = |what: fn(&Event) -> bool| {
+            let mut told = session.world.events(host).iter().filter(|(at, event)| *at > hole && what(event));
+            told.next().map(|(at, _)| *at - hole)
+        };
+        let suspected = since(|event| matches!(event, Event::Suspected { .. })).expect("a suspicion");
+        let lost = since(|event| matches!(event, Event::Path { path: None, .. })).expect("a loss");
+        assert!(suspected <= secs(1) && lost >= secs(20), "{suspected:?} {lost:?} {}", session.world);
+    }
+}
+
+/// The relay is the other way: no second interface anywhere.
+#[test]
+fn a_relay_takes_over_as_fast() {
+    for roles in ROLES {
+        for hole in HOLES {
+            let mut world = World::new(1);
+            let server = world.further_server(Interface::v4(Nat::none()).link(Link::ideal()));
+            let turn = world.turn_server_on(server);
+            let hosts = [0, 1].map(|at: usize| {
+                let config = Config::new(roles[at], seed(at as u8 + 1)).turn_server(turn.clone());
+                world.agent(Interface::v4(Nat::none()).link(near()), config)
+            });
+            let [a, b] = hosts;
+            world.signal(a, b);
+            world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
+            let talk = |world: &mut World, until: &dyn Fn(&World) -> bool| {
+                let start = world.elapsed();
+                while !until(world) && world.elapsed() - start < secs(3) {
+                    if (world.elapsed() - start).as_millis() % 20 == 0 {
+                        world.send(a, b"data");
+                        world.send(b, b"data");
+                    }
+                    world.run_for(ms(1));
+                }
+                world.elapsed() - start
+            };
+            talk(&mut world, &|_| false);
+            let before = hosts.map(|host| world.agent_ref(host).path(ComponentId::FIRST));
+            match hole {
+                Hole::Both => world.cut(a, b),
+                Hole::From(0) => world.set_path(a, b, Link::down()),
+                Hole::From(_) => world.set_path(b, a, Link::down()),
+            }
+            let moved = |w: &World, at: usize| {
+                w.completed(hosts[at]) && w.agent_ref(hosts[at]).path(ComponentId::FIRST) != before[at]
+            };
+            let took = talk(&mut world, &|w| moved(w, 0) && moved(w, 1));
+            println!("{roles:?} {hole:?} {took:?}");
+            assert!(took <= GOAL, "{roles:?} {hole:?} {took:?}");
+        }
+    }
+}

@@ -153,7 +153,7 @@ fn a_path_that_comes_and_goes_is_taken_back_more_and_more_slowly() {
         let mended = world.elapsed();
         while world.selected_types(a, b).contains(&Relayed) {
             talk(&mut world, hosts, ms(100));
-            assert!(world.elapsed() - mended < secs(120), "{world}");
+            assert!(world.elapsed() - mended < secs(120), "{back:?} {world}");
         }
         back.push(world.elapsed() - mended);
         talk(&mut world, hosts, secs(3));
