@@ -7,7 +7,7 @@ use super::Agent;
 use super::config::Failover;
 use super::event::Event;
 use super::flow::{Flow, InUse};
-use super::liveness::{Means, News, Probe, Target};
+use super::liveness::{Liveness, Means, News, Probe, Target};
 use super::output::Intent;
 use crate::candidate::BaseId;
 use crate::checks::PairId;
@@ -30,7 +30,9 @@ impl Agent {
 
     /// Data arrived from where the pair in use leads.
     pub(super) fn note_traffic(&mut self, now: Instant, index: usize) {
-        let Some(liveness) = self.flows.get_mut(index).and_then(|flow| flow.liveness.as_mut()) else { return };
+        let Some(liveness) = self.flows.get_mut(index).and_then(|flow| flow.liveness.as_mut()) else {
+            return;
+        };
         if liveness.heard(now) {
             let news = liveness.refute();
             self.announce(index, news);
@@ -103,7 +105,7 @@ impl Agent {
         for index in 0..self.flows.len() {
             let flow = &self.flows[index];
             let is_due = |at: Instant| at <= now;
-            if !flow.liveness.as_ref().and_then(|liveness| liveness.deadline()).is_some_and(is_due) {
+            if !flow.liveness.as_ref().and_then(Liveness::deadline).is_some_and(is_due) {
                 continue;
             }
             let means = if self.others(flow).next().is_some() { Means::Probe } else { Means::Wait };
@@ -117,17 +119,17 @@ impl Agent {
     /// Lets the pair that answers take over.
     fn fail_over(&mut self, now: Instant, index: usize) {
         let flow = &self.flows[index];
-        let replacement = flow.liveness.as_ref().and_then(|liveness| liveness.replacement());
+        let replacement = flow.liveness.as_ref().and_then(Liveness::replacement);
         if let Some((used, (to, since))) = flow.pair.zip(replacement)
             && used.generation == self.checks.generation
-            && self.checks.fail_over(used.id, to, since)
+            && self.checks.fail_over(now, used.id, to, since)
         {
             self.wake_up(now);
         }
     }
 
     pub(super) fn wants_probe(&self) -> bool {
-        self.flows.iter().any(|flow| flow.liveness.as_ref().is_some_and(|liveness| liveness.wants_slot()))
+        self.flows.iter().any(|flow| flow.liveness.as_ref().is_some_and(Liveness::wants_slot))
     }
 
     /// The slot of this Ta goes to a probe, if one waits.
@@ -179,7 +181,12 @@ impl Agent {
         let right = asked.filter(|pair| (pair.base, pair.destination) == from);
         let answer = right.and_then(|pair| self.checks.verify_answer(pair.component.stream, message));
         let Some(answer) = answer.filter(|answer| answer.message().class() == Class::Success) else {
-            return self.drop_datagram(now, from.0, from.1, "answer to a probe not authenticated, or an error");
+            return self.drop_datagram(
+                now,
+                from.0,
+                from.1,
+                "answer to a probe not authenticated, or an error",
+            );
         };
         let mapped = answer.attributes().xor_address(attr::XOR_MAPPED_ADDRESS);
         let Some(liveness) = &mut self.flows[index].liveness else { return };

@@ -125,7 +125,8 @@ impl Agent {
             }
             let path = pair.and_then(|pair| self.path_of(pair));
             let used = pair.and_then(|pair| self.pair_in_use(pair));
-            let (answered, rtt) = (used.and_then(|pair| pair.answered), used.and_then(|pair| pair.quality.rtt));
+            let (answered, rtt) =
+                (used.and_then(|pair| pair.answered), used.and_then(|pair| pair.quality.rtt));
             let flow = &mut self.flows[index];
             // A path over a new connection has consent of its own.
             if flow.pair != pair || (flow.path.is_none() && path.is_some()) {

@@ -291,8 +291,7 @@ impl Liveness {
 
     /// The other pair that answers while the one in use does not, and since when that is so.
     pub(super) fn replacement(&self) -> Option<(PairId, Instant)> {
-        let dead = |suspicion: &&Box<Suspicion>| suspicion.rounds > suspicion.cause.rounds();
-        let suspicion = self.suspicion.as_ref().filter(dead)?;
+        let suspicion = self.suspicion.as_ref().filter(|it| it.rounds > it.cause.rounds())?;
         suspicion.alive.map(|(pair, _)| (pair, suspicion.since))
     }
 
@@ -334,7 +333,9 @@ impl Liveness {
             return (rtt, self.answered(now, Some(rtt)));
         }
         if let Some(suspicion) = &mut self.suspicion {
-            if let Some(open) = suspicion.open.iter_mut().find(|open| open.is_some_and(|it| it.id == probe.id)) {
+            if let Some(open) =
+                suspicion.open.iter_mut().find(|open| open.is_some_and(|it| it.id == probe.id))
+            {
                 *open = None;
             }
             let stays = |(pair, at)| pair != probe.pair && now < at + ALIVE;

@@ -85,7 +85,8 @@ use servers::Servers;
 
 pub use choose::ValidPair;
 pub use config::{
-    Answer, CheckOrder, Config, Failover, HostNames, Implementation, Limits, Nomination, Policy, Recheck, Role,
+    Answer, CheckOrder, Config, Failover, HostNames, Implementation, Limits, Nomination, Policy, Recheck,
+    Role,
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};

@@ -99,8 +99,8 @@ impl ChecklistSet {
     }
 
     /// The selected pair does not answer and another one does, both asked since then: the controlling agent nominates that
-    /// one. What else has not answered since is not trusted either. Returns whether it does so now.
-    pub fn fail_over(&mut self, selected: PairId, to: PairId, since: Instant) -> bool {
+    /// one. The others are not trusted either before they have answered for a while: one change is enough. Returns whether it does so now.
+    pub fn fail_over(&mut self, now: Instant, selected: PairId, to: PairId, since: Instant) -> bool {
         let Some(at) = self.pair(selected).map(|pair| pair.component) else { return false };
         let component = self.checklist(at.stream).and_then(|list| list.component(at.component));
         let idle = component.is_some_and(|it| it.nominating != Some(to));
@@ -108,11 +108,14 @@ impl ChecklistSet {
         if !may || !self.is_selected(selected) || self.pair(to).is_none_or(|pair| pair.valid.is_none()) {
             return false;
         }
-        let silent = |pair: &Pair| pair.component == at && pair.answered.is_some_and(|at| at < since);
-        let silent = self.pairs().filter(|(id, pair)| *id != selected && silent(pair)).map(|(id, _)| id);
-        for id in silent.collect::<Vec<_>>() {
+        let others =
+            self.pairs().filter(|(id, pair)| *id != to && pair.component == at && pair.valid.is_some());
+        for id in others.map(|(id, _)| id).collect::<Vec<_>>() {
             if let Some(pair) = self.pair_mut(id) {
                 pair.record.doubt();
+                if pair.answered.is_some_and(|answered| answered >= since) {
+                    pair.record.answer(now);
+                }
             }
         }
         if let Some(pair) = self.pair_mut(selected) {
