@@ -102,6 +102,18 @@ pub enum NameError {
 #[error("the pair cannot be nominated: it is not valid, the peer controls, or the decision was made")]
 pub struct NominateError;
 
+/// Why [`Agent::add_stream`](crate::agent::Agent::add_stream) refused a data stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddStreamError {
+    /// The most streams of a session, removed ones included.
+    #[error("the limit of {0} data streams is reached")]
+    TooMany(usize),
+    /// After `close` or failure.
+    #[error("the agent is closed")]
+    Closed,
+}
+
 /// Why [`Agent::handle_signal`](crate::agent::Agent::handle_signal) did not take a signal. The session goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -130,6 +142,9 @@ pub enum SignalError {
     /// What this version cannot do.
     #[error("unsupported: {0}")]
     Unsupported(&'static str),
+    /// A pair that a lite peer has selected, and that does not exist here.
+    #[error("there is no pair of {0} and {1}")]
+    UnknownPair(SocketAddr, SocketAddr),
     /// After `close` or failure.
     #[error("the agent is closed")]
     Closed,

@@ -50,7 +50,9 @@
 //! | [`gather`], [`consent`] | server-reflexive candidates; permission to go on sending | 8445 §5, 7675 |
 //! | [`turn`] | TURN client | 8656 |
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
+//! | [`discovery`] | how NATs behave: mapping, filtering, ports, hairpinning, lifetime | 5780, 4787 |
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
+//! | `portmap` | ports that the gateway maps | 6887, 6886 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
 //! | [`tcp`] | messages on a stream | 8489, 8656, 4571 |
 //! | [`candidate`], [`signal`], [`credentials`] | what travels over signaling | 8839 |
@@ -62,6 +64,7 @@
 //! - `tokio` (default): `floe::net`, real sockets and a real clock.
 //! - `tls`: TLS to TURN servers.
 //! - `dns`: SRV records, and name servers of one's own choice.
+//! - `portmap`: `floe::portmap`, ports of this host mapped by its gateway.
 //! - `sim`: `floe::sim`, the simulator.
 //! - `tls`: TLS of `floe::net::Server`.
 //! - `serde`: `Serialize` and `Deserialize` for signals and what is in them, `Serialize` for the counters of servers.
@@ -74,6 +77,7 @@ pub mod candidate;
 pub mod checks;
 pub mod consent;
 pub mod credentials;
+pub mod discovery;
 pub mod error;
 pub mod gather;
 mod hash;
@@ -81,6 +85,8 @@ pub mod io;
 pub mod mdns;
 #[cfg(feature = "tokio")]
 pub mod net;
+#[cfg(feature = "portmap")]
+pub mod portmap;
 pub mod rng;
 pub mod sdp;
 pub mod server;

@@ -6,6 +6,7 @@
 //! 0 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg lite pacing=20 options=ice2,trickle
 //! 0 candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host
 //! 0 generation=8hhY end-of-candidates
+//! 0 generation=8hhY selected 1 192.0.2.1 5000 198.51.100.7 6000
 //! │ └ optional: the ufrag of the generation
 //! └ the data stream
 //! ```
@@ -19,6 +20,7 @@
 mod serde;
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -52,6 +54,30 @@ pub enum What {
     Candidate(Candidate),
     /// No further candidate of this generation (RFC 8838 §13).
     EndOfCandidates,
+    /// Only between two lite agents, whose candidates give more than one pair: which one of a component the controlling
+    /// agent has selected (RFC 8445 §8.2). The session completes with the answer, [`Confirmed`](Self::Confirmed).
+    Selected(SelectedPair),
+    /// What the controlled agent answers to [`Selected`](Self::Selected).
+    Confirmed(SelectedPair),
+}
+
+/// A pair of one component, as seen by the agent that says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SelectedPair {
+    /// 1..=256.
+    pub component: u16,
+    /// The candidate of the agent that says so.
+    pub local: SocketAddr,
+    /// The candidate of the one that hears it.
+    pub remote: SocketAddr,
+}
+
+impl SelectedPair {
+    /// The same pair as seen from the other end.
+    #[must_use]
+    pub fn from_afar(self) -> Self {
+        Self { local: self.remote, remote: self.local, ..self }
+    }
 }
 
 impl Signal {
@@ -71,8 +97,26 @@ impl fmt::Display for Signal {
             What::Credentials(credentials) => write_credentials(f, credentials),
             What::Candidate(candidate) => write!(f, "{candidate}"),
             What::EndOfCandidates => f.write_str("end-of-candidates"),
+            What::Selected(pair) => write_pair(f, "selected", pair),
+            What::Confirmed(pair) => write_pair(f, "confirmed", pair),
         }
     }
+}
+
+fn write_pair(f: &mut fmt::Formatter<'_>, word: &str, pair: &SelectedPair) -> fmt::Result {
+    let SelectedPair { component, local, remote } = pair;
+    write!(f, "{word} {component} {} {} {} {}", local.ip(), local.port(), remote.ip(), remote.port())
+}
+
+/// `COMPONENT IP PORT IP PORT`: first the candidate of the one who says so.
+fn parse_pair<'a>(mut words: impl Iterator<Item = &'a str>) -> Result<SelectedPair, ParseError> {
+    let mut next = || words.next().unwrap_or_default();
+    let component = sdp::number("component", next(), 3, 1..=256)? as u16;
+    let mut addr = |field| {
+        let ip = next().parse::<IpAddr>().map_err(|error| ParseError::new(field, error.to_string()))?;
+        Ok(SocketAddr::new(ip, sdp::number(field, next(), 5, 1..=65535)? as u16))
+    };
+    Ok(SelectedPair { component, local: addr("local address")?, remote: addr("remote address")? })
 }
 
 fn write_credentials(f: &mut fmt::Formatter<'_>, credentials: &Credentials) -> fmt::Result {
@@ -122,11 +166,13 @@ impl FromStr for Signal {
                 What::Credentials(parse_credentials(rest)?)
             }
             Some("end-of-candidates") => What::EndOfCandidates,
+            Some("selected") => What::Selected(parse_pair(rest.split(' ').skip(1))?),
+            Some("confirmed") => What::Confirmed(parse_pair(rest.split(' ').skip(1))?),
             Some(word) if word.starts_with("candidate:") || word.starts_with("a=candidate:") => {
                 What::Candidate(rest.parse()?)
             }
             _ => {
-                let problem = "is neither credentials, nor candidate:, nor end-of-candidates";
+                let problem = "is neither credentials, nor candidate:, nor end-of-candidates, nor selected or confirmed";
                 return Err(ParseError::unsupported("signal", problem));
             }
         };
@@ -188,6 +234,8 @@ mod tests {
             "0 candidate:2 1 udp 1694498815 198.51.100.1 4000 typ srflx raddr 192.0.2.1 rport 5000 network-cost 10",
             "1 end-of-candidates",
             "1 generation=8hhY end-of-candidates",
+            "1 generation=8hhY selected 1 192.0.2.1 5000 198.51.100.7 6000",
+            "0 confirmed 256 2001:db8::1 5000 2001:db8::2 6000",
         ] {
             assert_eq!(line.parse::<Signal>().expect(line).to_string(), line);
         }
@@ -207,6 +255,9 @@ mod tests {
             ("0 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg pacing=1e3", "pacing"),
             ("0 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg options=a,,b", "options"),
             ("0 candidate:1 0 udp 1 192.0.2.1 5 typ host", "component"),
+            ("0 selected", "component"),
+            ("0 selected 1 host.local 5000 192.0.2.1 6000", "local address"),
+            ("0 confirmed 1 192.0.2.1 5000 192.0.2.1", "remote address"),
         ] {
             assert_eq!(line.parse::<Signal>().expect_err(line).field, field, "{line}");
         }

@@ -36,6 +36,8 @@ const OWNERS: &[(&[&str], &[&str])] = &[
     (&["stun_codec", "bytecodec"], &["stun/codec.rs", "stun/attributes.rs"]),
     (&["hmac", "sha1", "sha2", "md5"], &["stun/auth.rs"]),
     (&["quinn_udp"], &["net/udp.rs"]),
+    (&["quick_xml"], &["portmap/upnp/xml.rs"]),
+    (&["httparse"], &["portmap/upnp/http.rs", "portmap/upnp/ssdp.rs"]),
     (&["Instant::now"], &["net/", "bin/", SIM_EPOCH]),
     (&["tokio", "socket2", "Mutex", "RwLock", "RefCell", "Arc"], &["net/", "bin/"]),
     (&["thread", "UdpSocket", "TcpStream", "net::TcpListener"], &["net/", "bin/"]),

@@ -30,12 +30,18 @@ struct Side {
     signals: Vec<Signal>,
 }
 
+/// Reads a counter, of which each agent is charged what it adds.
+pub(crate) type Meter = fn() -> i64;
+
 /// Two agents and the wire between them.
 pub(crate) struct Wire {
     now: Instant,
     sides: [Side; 2],
     flight: BinaryHeap<Reverse<Parcel>>,
     sent: u64,
+    meter: Meter,
+    /// What each agent's own calls have added to the counter.
+    spent: [i64; 2],
 }
 
 /// The address of a socket: each side has sockets on so many unrelated networks.
@@ -45,27 +51,33 @@ fn addr(side: usize, socket: u32) -> SocketAddr {
 
 impl Wire {
     /// Two agents with `sockets` host candidates each, which have not signalled yet.
+    #[allow(dead_code, reason = "not every user of this file uses it")]
     pub(crate) fn new(now: Instant, sockets: u32) -> Self {
-        let side = |at: usize, role| {
+        Self::metered(now, sockets, || 0)
+    }
+
+    /// The same, and each agent's calls are metered.
+    pub(crate) fn metered(now: Instant, sockets: u32, meter: Meter) -> Self {
+        let mut spent = [0; 2];
+        let mut side = |at: usize, role| {
+            let before = meter();
             let mut agent = Agent::new(Config::new(role, [at as u8 + 1; 32]), now);
             for socket in 0..sockets {
                 agent.add_socket(now, SocketId(socket), Socket::udp(addr(at, socket))).expect("room for it");
             }
             agent.end_of_sockets(now);
+            spent[at] = meter() - before;
             Side { agent, wake: None, signals: Vec::new() }
         };
-        let mut wire = Self {
-            now,
-            sides: [side(0, Role::Controlling), side(1, Role::Controlled)],
-            flight: BinaryHeap::new(),
-            sent: 0,
-        };
+        let sides = [side(0, Role::Controlling), side(1, Role::Controlled)];
+        let mut wire = Self { now, sides, flight: BinaryHeap::new(), sent: 0, meter, spent };
         wire.drain(0);
         wire.drain(1);
         wire
     }
 
     /// Hands each side the other's signals: pairs are formed.
+    #[allow(dead_code, reason = "not every user of this file uses it")]
     pub(crate) fn signal(&mut self) {
         for from in 0..2 {
             for signal in std::mem::take(&mut self.sides[from].signals) {
@@ -76,6 +88,51 @@ impl Wire {
         self.drain(1);
     }
 
+    /// The same, over signaling that carries text: who takes a signal parses it.
+    #[allow(dead_code, reason = "not every bench uses it")]
+    pub(crate) fn signal_as_text(&mut self) {
+        for from in 0..2 {
+            for signal in std::mem::take(&mut self.sides[from].signals) {
+                let text = signal.to_string();
+                self.charge(from, |_, _| drop(signal));
+                self.charge(1 - from, |agent, now| {
+                    agent.handle_signal(now, text.parse().expect("a signal")).expect("a good signal");
+                });
+            }
+        }
+        self.drain(0);
+        self.drain(1);
+    }
+
+    /// What the counter has grown by in this agent's own calls.
+    #[allow(dead_code, reason = "not every bench uses it")]
+    pub(crate) fn spent(&self, at: usize) -> i64 {
+        self.spent[at]
+    }
+
+    /// Datagrams that both have sent.
+    #[allow(dead_code, reason = "not every bench uses it")]
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Lets time go by.
+    #[allow(dead_code, reason = "not every bench uses it")]
+    pub(crate) fn run_for(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.next().is_some_and(|next| next <= end) {
+            self.turn();
+        }
+        self.now = end;
+    }
+
+    fn charge<T>(&mut self, at: usize, call: impl FnOnce(&mut Agent, Instant) -> T) -> T {
+        let before = (self.meter)();
+        let result = call(&mut self.sides[at].agent, self.now);
+        self.spent[at] += (self.meter)() - before;
+        result
+    }
+
     /// Runs until both have completed.
     pub(crate) fn complete(&mut self) {
         while !self.sides.iter().all(|side| side.agent.state() == State::Completed) {
@@ -83,15 +140,21 @@ impl Wire {
         }
     }
 
-    /// The next thing that happens.
-    fn turn(&mut self) {
+    /// When the next thing happens.
+    fn next(&self) -> Option<Instant> {
         let arrival = self.flight.peek().map(|Reverse(parcel)| parcel.arrives);
         let wakes = [0, 1].map(|at| self.sides[at].wake);
-        let next = wakes.into_iter().chain([arrival]).flatten().min().expect("something to do");
-        self.now = self.now.max(next);
+        wakes.into_iter().chain([arrival]).flatten().min()
+    }
+
+    /// The next thing that happens.
+    fn turn(&mut self) {
+        self.now = self.now.max(self.next().expect("something to do"));
         for at in 0..2 {
             if self.sides[at].wake.is_some_and(|wake| wake <= self.now) {
-                let _ = self.sides[at].agent.handle_input(self.now, Input::Timeout);
+                self.charge(at, |agent, now| {
+                    let _ = agent.handle_input(now, Input::Timeout);
+                });
                 self.drain(at);
             }
         }
@@ -108,13 +171,13 @@ impl Wire {
     fn receive<'a>(&mut self, to: usize, socket: u32, source: SocketAddr, payload: &'a [u8]) -> Received<'a> {
         let local = addr(to, socket).ip();
         let datagram = Datagram { socket: SocketId(socket), local, source, ecn: None, payload };
-        self.sides[to].agent.handle_input(self.now, Input::Datagram(datagram))
+        self.charge(to, |agent, now| agent.handle_input(now, Input::Datagram(datagram)))
     }
 
     fn drain(&mut self, at: usize) {
         let mut buf = [0; 1500];
         loop {
-            match self.sides[at].agent.poll_output(&mut buf) {
+            match self.charge(at, |agent, _| agent.poll_output(&mut buf)) {
                 Output::Transmit(transmit) => {
                     let SocketAddr::V4(to) = transmit.destination else { continue };
                     let [_, high, low, _] = to.ip().octets();

@@ -462,7 +462,12 @@ impl Session {
     fn rare(&mut self, program: &mut Program<'_>) {
         match program.byte() {
             0..=9 => self.agent.close(self.now),
-            10..=99 => {
+            10..=19 => {
+                let (socket, local) = (SocketId(u32::from(program.byte() % 8)), own(program.byte()).ip());
+                let destination = peer(program.byte());
+                let _ = self.agent.handle_input(self.now, Input::Unreachable { socket, local, destination });
+            }
+            20..=99 => {
                 if let Some(path) = self.paths.values().next() {
                     let mut buf = [0; 200];
                     let transmit = path.wrap(&mut buf, usize::from(program.byte() % 100));

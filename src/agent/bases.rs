@@ -19,6 +19,15 @@ pub(super) enum Via {
     Relay(RelayId),
 }
 
+/// Whether the peer can learn of a base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// Its candidates are signalled as they are found.
+    Yes,
+    /// It came after the end of candidates: in this ICE session nobody tells the peer (RFC 8838 §13).
+    No,
+}
+
 /// A transport address that candidates of this agent are based on (RFC 8445 §4).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Base {
@@ -30,6 +39,7 @@ pub(super) struct Base {
     pub(super) via: Via,
     /// The local preference of its candidates; of TCP ones the part that does not say the direction (RFC 6544 §4.2).
     pub(super) preference: u16,
+    pub(super) told: Told,
 }
 
 /// All bases. Ids are never used twice, so the places of those that are gone stay empty.
@@ -69,6 +79,13 @@ impl Bases {
             && base.via != Via::Socket
         {
             (base.socket, base.local) = (socket, local);
+        }
+    }
+
+    /// A new ICE session: the candidates of all bases are signalled again.
+    pub(super) fn tell_all(&mut self) {
+        for base in self.list.iter_mut().flatten() {
+            base.told = Told::Yes;
         }
     }
 

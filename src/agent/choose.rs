@@ -19,7 +19,7 @@ pub struct ValidPair<'a> {
     pub local: &'a Candidate,
     /// The remote candidate.
     pub remote: &'a Candidate,
-    /// RFC 8445 §6.1.2.3.
+    /// RFC 8445 §6.1.2.3, of these two candidates.
     pub priority: u64,
     /// What was measured.
     pub quality: Quality,
@@ -39,7 +39,7 @@ impl Agent {
                 id,
                 local: &self.checks.local(pair.valid?)?.candidate,
                 remote: &self.checks.remote(pair.remote)?.candidate,
-                priority: pair.priority,
+                priority: pair.valid_priority,
                 quality: pair.quality,
                 selected: self.checks.is_selected(id),
             })

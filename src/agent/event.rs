@@ -54,6 +54,22 @@ pub enum Input<'a> {
         /// Why there is no connection.
         why: CloseReason,
     },
+    /// A hard ICMP error: nobody receives what this socket sends to `destination` (port or protocol unreachable; ICMP type 3
+    /// codes 2 and 3, ICMPv6 type 1 code 4). It has to quote a datagram of this socket to that address; soft errors are not
+    /// told.
+    ///
+    /// Anybody can forge it, so it ends no path and no allocation. The query to a server that has not answered yet fails at
+    /// once (RFC 8489 §6.2.1). A pair fails that was never heard of, and not before a further request has had the same
+    /// outcome: the first one often meets a NAT that the peer is about to open (RFC 8445 §7.2.5.2.2). A check of the peer
+    /// revives it.
+    Unreachable {
+        /// The socket that has sent it.
+        socket: SocketId,
+        /// Its address.
+        local: IpAddr,
+        /// Where it was sent to: the peer, or a server.
+        destination: SocketAddr,
+    },
     /// A connection is over, and not because of [`Output::Close`].
     Closed {
         /// The driver's token.
@@ -85,10 +101,6 @@ pub enum Received<'a> {
 #[must_use]
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "an output lives for one turn of the loop; a box would be an allocation an event"
-)]
 pub enum Output<'b> {
     /// Send this datagram.
     Transmit(Transmit<'b>),
@@ -179,9 +191,9 @@ pub enum Event {
         /// The component.
         component: ComponentId,
         /// The local candidate of the pair.
-        local: Candidate,
+        local: Box<Candidate>,
         /// The remote candidate of the pair.
-        remote: Candidate,
+        remote: Box<Candidate>,
     },
 }
 
@@ -240,6 +252,9 @@ pub enum Why {
     /// The socket of the selected pair was removed, or its TCP connection is lost and cannot be opened again (RFC 6544
     /// §11.1), and no other pair will be selected in this session. Data may still
     /// flow on another valid pair meanwhile: [`Event::Path`] tells.
+    ///
+    /// Or nothing was selected yet, and the sockets whose candidates the peer knows were all removed: those of later
+    /// sockets are not signalled in this session (RFC 8838 §13).
     #[error("the selected path is gone")]
     PathGone,
 }

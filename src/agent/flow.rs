@@ -31,6 +31,8 @@ pub(super) struct Flow {
     pub(super) keepalive: Timer,
     /// The selected pair went with its base, and no other will be selected in this session.
     pub(super) bereft: bool,
+    /// The peer knows no address of ours any more, and no pair has been selected.
+    pub(super) stranded: bool,
     /// The ICE session whose selected pair lost consent, or went with its base, while nothing has replaced it.
     pub(super) lost: Option<Generation>,
 }
@@ -45,6 +47,7 @@ impl Flow {
             liveness: None,
             keepalive: Timer::STOPPED,
             bereft: false,
+            stranded: false,
             lost: None,
         }
     }

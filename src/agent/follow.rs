@@ -1,7 +1,7 @@
 //! An owner's outcome reaches the next owner: one can read here how data flows through the agent.
 
 use super::Agent;
-use super::bases::Via;
+use super::bases::{Told, Via};
 use super::event::{Event, Reason, Why};
 use super::flow::InUse;
 use super::liveness::Liveness;
@@ -42,9 +42,7 @@ impl Agent {
     pub(super) fn follow_checks(&mut self, now: Instant) {
         self.sweep_connections();
         self.checks.nominate(now);
-        for pair in self.checks.select_unchecked() {
-            self.follow_selected(now, pair);
-        }
+        self.follow_unchecked(now);
         self.checks.keep_spares(now);
         if self.pac_over && !self.is_over() {
             let spent = self.checks.conclude_exhausted(now);
@@ -84,9 +82,11 @@ impl Agent {
         // What was lost before is made good.
         self.notes.losses.remove(&pair.component);
         let (component, base, peer) = (pair.component, pair.base, pair.destination);
-        let local =
-            pair.valid.and_then(|local| self.checks.local(local)).map(|local| local.candidate.clone());
-        let remote = self.checks.remote(pair.remote).map(|remote| remote.candidate.clone());
+        let local = pair
+            .valid
+            .and_then(|local| self.checks.local(local))
+            .map(|local| Box::new(local.candidate.clone()));
+        let remote = self.checks.remote(pair.remote).map(|remote| Box::new(remote.candidate.clone()));
         if let (Some(local), Some(remote)) = (local, remote) {
             self.events.push_back(Event::Selected { component, local, remote });
         }
@@ -114,12 +114,13 @@ impl Agent {
             let pair = self.pair_to_use(index);
             // The selected pair went with its base. Data takes the next valid pair meanwhile, if there is one.
             let bereft = self.checks.is_bereft(now, component);
+            let stranded = self.is_stranded(component);
             let generation = self.checks.generation;
             let flow = &mut self.flows[index];
-            if bereft && !flow.bereft && flow.lost.is_none() {
+            if (bereft && !flow.bereft && flow.lost.is_none()) || (stranded && !flow.stranded) {
                 self.events.push_back(Event::RestartNeeded(Why::PathGone));
             }
-            flow.bereft = bereft;
+            (flow.bereft, flow.stranded) = (bereft, stranded);
             if bereft && pair.is_none() {
                 flow.lost.get_or_insert(generation);
             }
@@ -152,6 +153,14 @@ impl Agent {
             }
         }
         self.update_state(now);
+    }
+
+    /// Whether the candidates that were signalled are all gone while nothing is decided yet, and those that came instead
+    /// are not signalled in this session: whether the peer lets their checks in is left to chance.
+    fn is_stranded(&self, at: ComponentId) -> bool {
+        let locals = self.checks.locals().iter().filter(|local| local.component == at);
+        let mut bases = locals.filter_map(|local| self.bases.get(local.base)).peekable();
+        self.checks.is_undecided(at) && bases.peek().is_some() && bases.all(|base| base.told == Told::No)
     }
 
     /// The selected pair; until there is one that of the session before (RFC 8445 §9), or any valid one (§12.1).

@@ -49,6 +49,9 @@ impl Agent {
         self.gatherer.conclude();
         self.previous = None;
         self.release_connections();
+        self.checks.compact();
+        self.intents.compact();
+        self.events.shrink_to_fit();
         let in_use = self.flows.iter().filter_map(|flow| Some(self.pair_in_use(flow.pair?)?.base));
         let in_use: Vec<BaseId> = in_use.collect();
         let spare = self.spare_bases(now);

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::Agent;
-use super::bases::{Base, Via};
+use super::bases::{Base, Told, Via};
 use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
 use super::state::State;
@@ -58,12 +58,13 @@ impl Agent {
             Implementation::Lite => self.lite_preference(component, local.ip()),
         };
         let addr = local;
-        let base = Base { component, addr, socket: id, local: local.ip(), via: Via::Socket, preference };
+        let (socket, local, via, told) = (id, local.ip(), Via::Socket, self.will_tell(component.stream));
+        let base = Base { component, addr, socket, local, via, preference, told };
         let base_id = self.bases.add(base);
         self.take_in(now, base_id);
         self.gather_on(base_id, &base);
         self.be_patient(now);
-        self.update_state(now);
+        self.follow_paths(now);
         Ok(())
     }
 
@@ -89,7 +90,7 @@ impl Agent {
 
     /// Servers have a time to answer, from the first socket on.
     pub(super) fn be_patient(&mut self, now: Instant) {
-        if self.gather_patience.deadline().is_none() && !self.gathering_ended {
+        if self.gather_patience.deadline().is_none() && !self.has_gathered_all() {
             self.gather_patience.set(now + PATIENCE);
         }
     }
@@ -102,6 +103,7 @@ impl Agent {
             self.checks.add_base(id, base.component, candidate, Permission::Granted);
             if base.via != Via::Tcp(TcpType::Active) {
                 self.add_external(id, base.addr);
+                self.offer_mapped(id);
             }
         }
         // A lite agent has host candidates only (RFC 8445 §5.2), and servers are asked over UDP.
@@ -161,7 +163,8 @@ impl Agent {
         self.follow_gathering(now);
     }
 
-    /// There will be no further sockets for now: gathering ends when the servers have answered.
+    /// There will be no further sockets for now: gathering ends when the servers have answered. To be said again for the
+    /// sockets of a stream that was [added](Self::add_stream) since.
     pub fn end_of_sockets(&mut self, now: Instant) {
         self.wake_up(now);
         self.sockets_ended = true;
@@ -220,10 +223,15 @@ impl Agent {
         Candidate::udp(foundation, number, priority, addr, kind, related)
     }
 
+    /// RFC 8838 §13: no candidate is signalled after the end, and none after nomination.
+    pub(super) fn will_tell(&self, stream: u16) -> Told {
+        let is_over = self.has_gathered(stream) || self.state == State::Completed;
+        if is_over { Told::No } else { Told::Yes }
+    }
+
     pub(super) fn signal_candidate(&mut self, stream: u16, candidate: &Candidate) {
         self.record_candidate(self.now, Side::Local, candidate);
-        // RFC 8838 §13: none after the end, and none after nomination.
-        if self.gathering_ended || self.state == State::Completed {
+        if self.will_tell(stream) == Told::No {
             return;
         }
         let mut signal = Signal::new(stream, What::Candidate(candidate.clone()));
@@ -263,22 +271,21 @@ impl Agent {
 
     /// Ends gathering when nothing more is to be expected.
     pub(super) fn follow_gathering(&mut self, now: Instant) {
-        if self.gathering_ended || self.is_over() || !self.sockets_ended {
+        if self.has_gathered_all() || self.is_over() || !self.sockets_ended {
             return;
         }
         if !self.gatherer.is_done() || !self.relays.all_settled() {
             return;
         }
-        self.gathering_ended = true;
         self.gather_patience.stop();
+        let lists = self.checks.checklists().iter().enumerate();
+        let ended = lists.filter(|(_, list)| !list.local_ended && !list.is_removed());
+        let ended: Vec<_> = ended.map(|(stream, list)| (stream as u16, list.local.ufrag.clone())).collect();
         self.checks.end_local_candidates();
         self.tell_untold();
-        for stream in 0..self.checks.checklists().len() as u16 {
-            let Some(list) = self.checks.checklist(stream).filter(|list| !list.is_removed()) else {
-                continue;
-            };
+        for (stream, ufrag) in ended {
             let mut signal = Signal::new(stream, What::EndOfCandidates);
-            signal.ufrag = Some(list.local.ufrag.clone());
+            signal.ufrag = Some(ufrag);
             self.tell(signal);
         }
         self.follow_checks(now);

@@ -51,6 +51,10 @@ impl Agent {
                 self.follow_not_connected(now, request, why);
                 Received::Consumed
             }
+            Input::Unreachable { socket, local, destination } => {
+                self.follow_unreachable(now, socket, local, destination);
+                Received::Consumed
+            }
             Input::Closed { socket, why } => {
                 self.follow_closed(now, socket, why);
                 Received::Consumed
@@ -151,7 +155,7 @@ impl Agent {
             let pair = session.pair(id).filter(|pair| pair.authenticated || pair.valid.is_some())?;
             Some((pair.component, InUse { generation: session.generation, id }))
         };
-        match known(&self.checks).or_else(|| self.previous.as_ref().and_then(known)) {
+        match known(&self.checks).or_else(|| self.previous.as_deref().and_then(known)) {
             Some((component, pair)) => {
                 self.stats.packets_received += 1;
                 self.stats.bytes_received += payload.len() as u64;

@@ -6,13 +6,16 @@
 //! | a datagram finds its owner | `input` |
 //! | an owner's outcome reaches the next owner | `follow` |
 //! | sockets and servers become candidates | `gathering` |
+//! | ports that a gateway has mapped | `mapped` |
 //! | what TURN clients tell | `relaying` |
 //! | what is remembered of TURN servers | `servers` |
 //! | relays that go on from another socket or connection | `moving` |
 //! | the peer's signals | `signals` |
 //! | what is given back when the session has its pairs | `free` |
 //! | when this agent's signals leave | `trickle` |
-//! | a stream that is removed | `streams` |
+//! | streams that are added and removed | `streams` |
+//! | ICMP errors | `unreachable` |
+//! | two lite agents agree on their pairs | `unchecked` |
 //! | an offer that says how the peer has concluded | `race` |
 //! | `.local` names in the place of addresses | `names` |
 //! | TCP connections, and whose each one is | `connections` |
@@ -36,6 +39,7 @@ mod free;
 mod gathering;
 mod input;
 mod liveness;
+pub mod mapped;
 mod moving;
 mod names;
 mod notes;
@@ -54,18 +58,21 @@ mod streams;
 mod tcp;
 mod tick;
 pub mod trickle;
+mod unchecked;
+mod unreachable;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 
 use crate::candidate::address::LocalPreference;
 use crate::candidate::foundation::FoundationAllocator;
 use crate::checks::ChecklistSet;
 use crate::credentials::Ufrag;
 use crate::gather::Gatherer;
-use crate::io::{ComponentId, Wake};
+use crate::io::{ComponentId, Transport, Wake};
 use crate::rng::Rng;
 use crate::signal::Signal;
 use crate::stats::Stats;
@@ -90,6 +97,7 @@ pub use config::{
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
+pub use mapped::Mapped;
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;
 pub use race::{Announced, Race};
@@ -105,7 +113,7 @@ pub struct Agent {
     bases: Bases,
     checks: ChecklistSet,
     /// The ICE session before a restart, while a flow is on one of its pairs.
-    previous: Option<ChecklistSet>,
+    previous: Option<Box<ChecklistSet>>,
     /// How many generations of the peer's credentials were taken, by stream.
     heard: Vec<u32>,
     /// The peer's former ufrags, with their streams: what still comes of them is late.
@@ -113,6 +121,8 @@ pub struct Agent {
     gatherer: Gatherer,
     relays: Relays,
     servers: Servers,
+    /// Ports that a gateway has mapped: transport, base, and where the outside reaches it.
+    mapped: Vec<(Transport, SocketAddr, SocketAddr)>,
     connections: Connections,
     names: Names,
     flows: Vec<Flow>,
@@ -130,7 +140,6 @@ pub struct Agent {
     tcp_preference: LocalPreference,
     /// No further sockets: gathering may end.
     sockets_ended: bool,
-    gathering_ended: bool,
     /// Slots that checks have had since the last one of gathering.
     checks_in_a_row: u8,
     /// When gathering stops to wait for servers that do not answer.
@@ -184,6 +193,7 @@ impl Agent {
             gatherer,
             relays: Relays::default(),
             servers: Servers::default(),
+            mapped: Vec::new(),
             connections: Connections::default(),
             names: Names::default(),
             events: VecDeque::new(),
@@ -197,7 +207,6 @@ impl Agent {
             relay_preference: LocalPreference::default(),
             tcp_preference: LocalPreference::default(),
             sockets_ended: false,
-            gathering_ended: false,
             checks_in_a_row: 0,
             gather_patience: Timer::STOPPED,
             pac: Timer::STOPPED,

@@ -68,6 +68,11 @@ impl Intents {
         Some(intent)
     }
 
+    /// Gives back what many checks needed.
+    pub(super) fn compact(&mut self) {
+        self.queue.shrink_to(4);
+    }
+
     pub(super) fn clear(&mut self) {
         self.queue.clear();
         self.replies = 0;

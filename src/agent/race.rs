@@ -7,6 +7,7 @@ use super::Agent;
 use crate::candidate::BaseId;
 use crate::checks::{Pair, PairId, PairState, Role};
 use crate::io::ComponentId;
+use crate::signal::{SelectedPair, What};
 use crate::time::Instant;
 
 /// A pair that the controlling peer has selected, as its offer tells it.
@@ -18,6 +19,14 @@ pub struct Announced {
     pub local: SocketAddr,
     /// The peer's: its default destination.
     pub remote: SocketAddr,
+}
+
+/// As an offer of the peer lists it ([`Description::announced`](crate::sdp::Description::announced)).
+impl From<SelectedPair> for Announced {
+    fn from(pair: SelectedPair) -> Self {
+        let SelectedPair { component, local, remote } = pair.from_afar();
+        Self { component, local, remote }
+    }
 }
 
 /// What to answer to an offer with `remote-candidates`.
@@ -33,7 +42,7 @@ pub enum Race {
 
 impl Agent {
     /// Compares the `remote-candidates` of an offer with the valid list. A lite agent, which has no checks of its own,
-    /// takes the pairs; if it believed to control it does not any more, since of two such offers this one came through
+    /// takes the pairs, and emits [`What::Confirmed`] for its description; if it believed to control it does not any more, since of two such offers this one came through
     /// (RFC 8839 §4.4.2.2).
     pub fn handle_remote_candidates(&mut self, now: Instant, stream: u16, announced: &[Announced]) -> Race {
         self.wake_up(now);
@@ -64,7 +73,11 @@ impl Agent {
         Race::Open
     }
 
-    fn pairs_to(&self, at: ComponentId, remote: SocketAddr) -> impl Iterator<Item = (PairId, &Pair)> {
+    pub(super) fn pairs_to(
+        &self,
+        at: ComponentId,
+        remote: SocketAddr,
+    ) -> impl Iterator<Item = (PairId, &Pair)> {
         self.checks.pairs().filter(move |(_, pair)| pair.component == at && pair.destination == remote)
     }
 
@@ -82,6 +95,8 @@ impl Agent {
             self.follow_role(Role::Controlled);
         }
         for pair in pairs {
+            // For the answer.
+            self.signal_pair(pair, What::Confirmed);
             if self.checks.accept(pair) {
                 self.follow_selected(now, pair);
             }

@@ -185,10 +185,10 @@ impl Agent {
             if !relay.revival.take_due(now) {
                 continue;
             }
-            let (number, is_allocated) = (relay.server, relay.is_allocated());
+            let (number, component, is_allocated) = (relay.server, relay.component, relay.is_allocated());
             (relay.redirects, relay.ports) = (Redirects::default(), 1);
             let has_socket = self.bases.get(relay.from).is_some();
-            if self.gathering_ended || !has_socket || is_allocated {
+            if self.has_gathered(component.stream) || !has_socket || is_allocated {
                 continue;
             }
             // As it is configured: a server that sent elsewhere may do so again, to one that is up.
@@ -226,7 +226,8 @@ impl Agent {
             return;
         }
         let preference = self.relay_preference.next(relayed.ip());
-        let base = Base { addr: relayed, via: Via::Relay(relay), preference, ..host };
+        let told = self.will_tell(host.component.stream);
+        let base = Base { addr: relayed, via: Via::Relay(relay), preference, told, ..host };
         let id = self.bases.add(base);
         if let Some(relay) = self.relays.get_mut(relay) {
             relay.set_base(relayed.ip().into(), Some(id));

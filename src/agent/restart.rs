@@ -45,7 +45,7 @@ impl Agent {
         }
         // Several restarts in a row: what is kept is the session whose pairs are in use.
         if self.flows.iter().any(|flow| flow.pair.is_some_and(|pair| pair.generation == ended.generation)) {
-            self.previous = Some(ended);
+            self.previous = Some(Box::new(ended));
         }
         self.free = Free::default();
         for timer in [&mut self.pac, &mut self.gather_patience] {
@@ -56,7 +56,6 @@ impl Agent {
             self.give_up.set(now + GIVE_UP);
         }
         self.pac_over = false;
-        self.gathering_ended = false;
         self.gatherer = Gatherer::new(self.config.limits.queries);
         self.relays.remove_ended(&mut self.connections);
         self.hold_connections();
@@ -69,6 +68,7 @@ impl Agent {
 
     fn gather_again(&mut self, now: Instant) {
         self.be_patient(now);
+        self.bases.tell_all();
         let bases: Vec<(BaseId, Base)> = self.bases.iter().map(|(id, base)| (id, *base)).collect();
         for (id, base) in bases {
             if self.flow_of(base.component).is_none() {
@@ -98,7 +98,7 @@ impl Agent {
 
     /// The session of a generation, if it is still known.
     pub(super) fn session(&self, generation: Generation) -> Option<&ChecklistSet> {
-        let previous = self.previous.as_ref().filter(|set| set.generation == generation);
+        let previous = self.previous.as_deref().filter(|set| set.generation == generation);
         if self.checks.generation == generation { Some(&self.checks) } else { previous }
     }
 
@@ -106,7 +106,7 @@ impl Agent {
         if self.checks.generation == generation {
             return Some(&mut self.checks);
         }
-        self.previous.as_mut().filter(|set| set.generation == generation)
+        self.previous.as_deref_mut().filter(|set| set.generation == generation)
     }
 
     pub(super) fn pair_in_use(&self, pair: InUse) -> Option<&Pair> {

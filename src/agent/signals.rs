@@ -30,30 +30,35 @@ const DEFAULT_TA: Duration = Duration::from_millis(50);
 impl Agent {
     pub(super) fn signal_credentials(&mut self) {
         for stream in 0..self.checks.checklists().len() as u16 {
-            let Some(checklist) = self.checks.checklist(stream).filter(|list| !list.is_removed()) else {
-                continue;
-            };
-            let mut credentials =
-                Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
-            credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
-            credentials.lite = !self.checks.sends_checks();
-            credentials.options = vec!["ice2".into()];
-            if self.config.trickle != Trickle::Off {
-                credentials.options.push(trickle::OPTION.into());
-            }
-            if matches!(self.config.nomination, Nomination::Renominate { .. }) {
-                credentials.options.push(RENOMINATION.into());
-            }
-            let mut signal = Signal::new(stream, What::Credentials(credentials));
-            signal.ufrag = Some(checklist.local.ufrag.clone());
-            self.tell(signal);
+            self.signal_credentials_of(stream);
         }
+    }
+
+    pub(super) fn signal_credentials_of(&mut self, stream: u16) {
+        let Some(checklist) = self.checks.checklist(stream).filter(|list| !list.is_removed()) else {
+            return;
+        };
+        let mut credentials = Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
+        credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
+        credentials.lite = !self.checks.sends_checks();
+        credentials.options = vec!["ice2".into()];
+        if self.config.trickle != Trickle::Off {
+            credentials.options.push(trickle::OPTION.into());
+        }
+        if matches!(self.config.nomination, Nomination::Renominate { .. }) {
+            credentials.options.push(RENOMINATION.into());
+        }
+        let mut signal = Signal::new(stream, What::Credentials(credentials));
+        signal.ufrag = Some(checklist.local.ufrag.clone());
+        self.tell(signal);
     }
 
     /// Takes a signal of the peer, in the order the peer emitted them.
     ///
     /// # Errors
-    /// [`SignalError`] says why it was not taken; the session goes on without it.
+    /// [`SignalError`] says why it was not taken; the session goes on without it. After
+    /// [`UnknownStream`](SignalError::UnknownStream) for a stream that the peer has added,
+    /// [add](Agent::add_stream) it here too, and hand the signal in again.
     pub fn handle_signal(&mut self, now: Instant, signal: Signal) -> Result<(), SignalError> {
         self.wake_up(now);
         let names = Notes::names(&signal);
@@ -101,6 +106,8 @@ impl Agent {
                 self.follow_checks(now);
                 Ok(())
             }
+            What::Selected(pair) => self.take_selected(now, stream, pair.from_afar()),
+            What::Confirmed(pair) => self.take_confirmed(now, stream, pair.from_afar()),
             What::Credentials(_) => Ok(()),
         }
     }
@@ -144,11 +151,20 @@ impl Agent {
                 }
             }
         }
-        if let Some(heard) = self.heard.get_mut(usize::from(stream)) {
-            *heard += 1;
-        }
+        self.count_generation(stream);
         self.take_credentials(now, stream, credentials);
         Ok(())
+    }
+
+    /// One more generation of the peer. The first stream leads: another one that was added later has heard fewer, and is as
+    /// far as the first one with what it hears first.
+    fn count_generation(&mut self, stream: u16) {
+        let is_first = self.checks.checklist(stream).is_some_and(|list| list.remote.is_none());
+        let lists = self.checks.checklists().iter().zip(&self.heard);
+        let leader = lists.filter(|(list, _)| !list.is_removed()).map(|(_, heard)| *heard).next();
+        if let Some(heard) = self.heard.get_mut(usize::from(stream)) {
+            *heard = (*heard + 1).max(leader.filter(|_| is_first).unwrap_or(0));
+        }
     }
 
     /// How many generations of the peer were taken.
@@ -170,10 +186,15 @@ impl Agent {
 
     fn take_credentials(&mut self, now: Instant, stream: u16, credentials: Credentials) {
         self.learn_trickle(&credentials);
+        let joins = self.checks.checklist(stream).is_some_and(Checklist::joins);
         if let Some(role) = self.checks.set_remote_credentials(stream, credentials) {
             self.follow_role(role);
         }
-        if self.pac.deadline().is_none() && !self.pac_over {
+        if joins {
+            self.pac_over = false;
+            self.checks.regain_patience();
+        }
+        if joins || (self.pac.deadline().is_none() && !self.pac_over) {
             // RFC 8863 §4: the time that a check takes to fail.
             self.pac.set(now + lifetime(RTO));
         }

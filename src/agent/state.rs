@@ -1,6 +1,6 @@
 //! The state of an agent as a whole.
 
-/// Where an agent stands.
+/// Where an agent stands. A stream that is [added](super::Agent::add_stream) leads back to Checking.
 ///
 /// ```text
 ///  New ──► Gathering ──► Checking ──► Connected ──► Completed

@@ -39,7 +39,8 @@ impl Agent {
         let preference = self.other_preference(component, addr);
         let local = addr.ip();
         let via = Via::Tcp(TcpType::Passive);
-        let passive = Base { component, addr, socket, local, via, preference };
+        let told = self.will_tell(component.stream);
+        let passive = Base { component, addr, socket, local, via, preference, told };
         let mut bases = vec![passive];
         if self.config.implementation == Implementation::Full {
             let addr = SocketAddr::new(local, DISCARD_PORT);
@@ -53,7 +54,7 @@ impl Agent {
             self.gather_on(id, &base);
         }
         self.be_patient(now);
-        self.update_state(now);
+        self.follow_paths(now);
         Ok(())
     }
 
@@ -155,7 +156,7 @@ impl Agent {
     }
 
     fn is_proven(&self, ends: Ends) -> bool {
-        let sessions = [Some(&self.checks), self.previous.as_ref()];
+        let sessions = [Some(&self.checks), self.previous.as_deref()];
         sessions.into_iter().flatten().any(|session| session.is_proven(ends.base, ends.remote))
     }
 
@@ -180,7 +181,7 @@ impl Agent {
     /// Connections without a pair are closed, and those that are being opened for none will be.
     pub(super) fn sweep_connections(&mut self) {
         let useless = |(ends, socket): &(Ends, SocketId)| {
-            let sessions = [Some(&self.checks), self.previous.as_ref()].into_iter().flatten();
+            let sessions = [Some(&self.checks), self.previous.as_deref()].into_iter().flatten();
             let mut own =
                 sessions.filter(|session| ends.opened.is_none_or(|opened| opened == session.generation));
             let is_stranger = self.connections.is_stranger(*socket) && self.bases.get(ends.base).is_some();

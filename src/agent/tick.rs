@@ -124,9 +124,6 @@ impl Agent {
     }
 
     fn slot_for_check(&mut self, now: Instant) -> bool {
-        if self.is_unknown_to_peer() {
-            return false;
-        }
         let Some(id) = self.checks.begin_check(now) else { return false };
         match self.checks.connection_of(id) {
             Some((base, remote)) => self.connect_pair(base, remote),
@@ -151,7 +148,7 @@ impl Agent {
 
     fn wants_slot(&self) -> bool {
         !self.is_over()
-            && ((self.checks.wants_slot(self.now) && !self.is_unknown_to_peer())
+            && (self.checks.wants_slot(self.now)
                 || self.wants_probe()
                 || self.relays.wants_slot()
                 || self.gatherer.wants_slot())
@@ -180,8 +177,7 @@ impl Agent {
                 at = earliest(at, deadline);
             }
         }
-        let recheck =
-            self.checks.recheck_deadline().filter(|_| !self.is_over() && !self.is_unknown_to_peer());
+        let recheck = self.checks.recheck_deadline().filter(|_| !self.is_over());
         let slot = if self.wants_slot() {
             Some(self.pacer.next())
         } else {

@@ -2,6 +2,7 @@
 
 use super::Agent;
 use super::event::Event;
+use crate::checks::checklist::Withheld;
 use crate::credentials::Credentials;
 use crate::signal::{Signal, What};
 
@@ -24,38 +25,52 @@ pub enum Trickle {
 }
 
 impl Agent {
-    /// Tells the peer, at once or together with all the others.
+    /// Tells the peer, at once or together with all the others of its stream.
     pub(super) fn tell(&mut self, signal: Signal) {
-        if self.tells_at_once() {
-            self.events.push_back(Event::Signal(signal));
-        } else {
-            self.untold.push_back(signal);
+        if self.tells_at_once(signal.stream) {
+            return self.events.push_back(Event::Signal(signal));
         }
+        if matches!(signal.what, What::Credentials(_)) {
+            self.checks.withhold(signal.stream, Withheld::Yes);
+        }
+        self.untold.push_back(signal);
     }
 
-    fn tells_at_once(&self) -> bool {
+    fn tells_at_once(&self, stream: u16) -> bool {
         let trickles = match self.config.trickle {
             Trickle::Full => self.peer_trickles.unwrap_or(true),
             Trickle::Half => self.peer_trickles.unwrap_or(false),
             Trickle::Off => false,
         };
-        trickles || self.gathering_ended
+        trickles || self.has_gathered(stream)
     }
 
     /// Tells what waited, if it need not wait any more.
     pub(super) fn tell_untold(&mut self) {
-        if self.tells_at_once() {
-            self.events.extend(self.untold.drain(..).map(Event::Signal));
+        for signal in std::mem::take(&mut self.untold) {
+            if !self.tells_at_once(signal.stream) {
+                self.untold.push_back(signal);
+                continue;
+            }
+            if matches!(signal.what, What::Credentials(_)) {
+                self.checks.withhold(signal.stream, Withheld::No);
+            }
+            self.events.push_back(Event::Signal(signal));
         }
+    }
+
+    /// Whether gathering has ended for a stream.
+    pub(super) fn has_gathered(&self, stream: u16) -> bool {
+        self.checks.checklist(stream).is_some_and(|list| list.local_ended)
+    }
+
+    /// Whether it has ended for all of them.
+    pub(super) fn has_gathered_all(&self) -> bool {
+        self.checks.checklists().iter().all(|list| list.local_ended || list.is_removed())
     }
 
     pub(super) fn learn_trickle(&mut self, theirs: &Credentials) {
         self.peer_trickles = Some(theirs.has_option(OPTION));
         self.tell_untold();
-    }
-
-    /// Whether the peer cannot know yet who checks it.
-    pub(super) fn is_unknown_to_peer(&self) -> bool {
-        self.untold.front().is_some_and(|signal| matches!(signal.what, What::Credentials(_)))
     }
 }

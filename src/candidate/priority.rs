@@ -37,6 +37,16 @@ pub fn tcp_type_preference(kind: CandidateType, rank: TcpRank) -> u8 {
     }
 }
 
+/// The type preference of NAT-assisted candidates (RFC 6544 §4.2), such as ports that a gateway has mapped: 105, above
+/// server-reflexive ones and below peer-reflexive ones; for TCP as [`tcp_type_preference`] has it.
+pub fn nat_assisted_preference(tcp: Option<TcpRank>) -> u8 {
+    match tcp {
+        None => 105,
+        Some(TcpRank::AfterType) => 104,
+        Some(TcpRank::AfterUdp) => 75,
+    }
+}
+
 /// The largest `other-pref` of RFC 6544 §4.2: what a host with one address has.
 pub const MAX_OTHER_PREFERENCE: u16 = (1 << 13) - 1;
 

@@ -39,7 +39,7 @@ pub struct Facts {
 /// 2. one that loses little is better than one that loses much, even a relayed one;
 /// 3. among those that reach the peer alike, if both were measured, one that is faster by a fifth and 10 ms is better,
 ///    and one that is slower, however little, is not;
-/// 4. otherwise priority decides, which is the preference of both agents (RFC 8445 §6.1.2.3).
+/// 4. otherwise priority decides, which is the preference of both agents (RFC 8445 §6.1.2.3, §7.2.5.3.2).
 pub fn is_better(other: &Facts, selected: &Facts) -> bool {
     if other.trust != selected.trust {
         return other.trust > selected.trust;
@@ -65,7 +65,7 @@ pub fn is_better(other: &Facts, selected: &Facts) -> bool {
 /// Whether `a` outranks `b` by pair priority alone, which both ends compute alike: all that counts without renomination
 /// (RFC 8445 §8.1.1).
 pub fn outranks(a: &Pair, b: &Pair) -> bool {
-    a.priority > b.priority
+    a.valid_priority > b.valid_priority
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::likelihood::Likelihood;
 use super::pair::{Order, PairId};
 use super::spare::Spare;
 use crate::credentials::{Credentials, Pwd, Ufrag};
+use crate::rng::Rng;
 use crate::sorted::Sorted;
 use crate::stun::Key;
 use crate::time::{Instant, Timer};
@@ -22,6 +23,15 @@ pub enum ChecklistState {
     Failed,
     /// Its stream is not part of the session any more.
     Removed,
+}
+
+/// Whether the peer cannot know our credentials yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// They have not left.
+    Yes,
+    /// They have.
+    No,
 }
 
 /// Our side of the short-term credential of one stream.
@@ -114,8 +124,14 @@ pub struct Checklist {
     pub local: LocalCredentials,
     /// The peer's, once signalled.
     pub remote: Option<RemoteCredentials>,
+    /// Neither sockets nor servers will give further local candidates.
+    pub local_ended: bool,
     /// The peer ended its candidates (RFC 8838 §14).
     pub remote_ended: bool,
+    /// It joined a session that had begun, and the peer may not know of it yet.
+    pub(super) is_added: bool,
+    /// Our credentials have not been signalled yet, so that the peer cannot know who checks it.
+    pub(super) is_withheld: bool,
     /// The highest component that the peer has signalled a candidate of.
     pub(super) highest: u16,
     /// By component number, from 1.
@@ -131,12 +147,22 @@ pub struct Checklist {
 }
 
 impl Checklist {
-    pub(super) fn new(local: LocalCredentials, components: u16) -> Self {
+    /// One with credentials of its own.
+    pub(super) fn fresh(rng: &mut Rng, components: u16) -> Self {
+        let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
+        let key = Key::short_term(pwd.as_str());
+        Self::new(LocalCredentials { ufrag, pwd, key }, components)
+    }
+
+    fn new(local: LocalCredentials, components: u16) -> Self {
         Self {
             state: ChecklistState::Running,
             local,
             remote: None,
+            local_ended: false,
             remote_ended: false,
+            is_added: false,
+            is_withheld: false,
             highest: 0,
             components: (0..components).map(|_| Component::default()).collect(),
             waiting: Sorted::default(),
@@ -176,6 +202,21 @@ impl Checklist {
     /// Whether every component has a nominated pair (RFC 8445 §8.1.2).
     pub fn is_selected(&self) -> bool {
         self.is_removed() || self.shared().iter().all(|component| component.selected.is_some())
+    }
+
+    /// Whether it was added to a session that had begun, and waits for the peer.
+    pub fn joins(&self) -> bool {
+        self.is_added && self.remote.is_none()
+    }
+
+    /// Whether its checks may begin: each side has the credentials of the other.
+    pub(super) fn may_check(&self) -> bool {
+        self.remote.is_some() && !self.is_withheld
+    }
+
+    /// Whether the peer is a lite agent, as far as is known.
+    pub(super) fn is_peer_lite(&self) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.credentials.lite)
     }
 
     /// Whether its stream is not part of the session any more.

@@ -136,7 +136,7 @@ impl ChecklistSet {
     fn facts(&self, now: Instant, pair: &Pair) -> Facts {
         let held = pair.record.held(now).is_some();
         let trust = if held || pair.record.suspected { Trust::Suspected } else { Trust::Trusted };
-        let (reach, priority, measured) = (self.reach(pair), pair.priority, pair.quality.measured);
+        let (reach, priority, measured) = (self.reach(pair), pair.valid_priority, pair.quality.measured);
         Facts { trust, reach, priority, measured }
     }
 
@@ -180,7 +180,7 @@ impl ChecklistSet {
     /// The selected pair is left for a better one: where priority alone is not the reason, it has to prove itself before it
     /// is taken back.
     pub(super) fn step_down(&mut self, now: Instant, selected: PairId, better: PairId) {
-        let priority = |id| self.pair(id).map(|pair| pair.priority);
+        let priority = |id| self.pair(id).map(|pair| pair.valid_priority);
         if priority(selected) > priority(better)
             && let Some(pair) = self.pair_mut(selected)
         {

@@ -22,6 +22,13 @@ pub enum Permission {
     Needed,
 }
 
+/// Room for one element where a vector would make room for four: most sessions have one of what is large here.
+pub(super) fn reserve_first<T>(list: &mut Vec<T>) {
+    if list.capacity() == 0 {
+        list.reserve_exact(1);
+    }
+}
+
 impl ChecklistSet {
     /// Adds a candidate that is its own base, host or relayed, and pairs it with all remote candidates of its
     /// component. `Permission::Needed` holds ordinary checks back until [`Self::unblock`].
@@ -83,6 +90,7 @@ impl ChecklistSet {
             self.locals[gone] = Local { candidate, base, component };
             return Some(LocalId(gone as u16));
         }
+        reserve_first(&mut self.locals);
         self.locals.push(Local { candidate, base, component });
         Some(LocalId((self.locals.len() - 1) as u16))
     }
@@ -142,6 +150,7 @@ impl ChecklistSet {
             return None;
         }
         let priority = candidate.priority;
+        reserve_first(&mut self.remotes);
         self.remotes.push(Remote { candidate, addr, component, priority });
         Some(RemoteId((self.remotes.len() - 1) as u16))
     }
@@ -197,7 +206,8 @@ impl ChecklistSet {
         let free = has_free.then(|| self.places.iter().position(|place| place.pair.is_none())).flatten();
         let index = free.unwrap_or(self.places.len());
         if free.is_none() {
-            self.places.push(Place { stamp: 0, pair: None });
+            reserve_first(&mut self.places);
+            self.places.push(Place { stamp: self.first_stamp, pair: None });
         }
         let id = PairId { index: index as u16, stamp: self.places[index].stamp };
         let pair = Pair {
@@ -206,6 +216,7 @@ impl ChecklistSet {
             destination,
             component,
             priority,
+            valid_priority: 0,
             state: PairState::Frozen,
             valid: None,
             answered: None,
@@ -226,6 +237,7 @@ impl ChecklistSet {
             rechecks: 0,
             triggered: None,
             unanswered: None,
+            unreachable: None,
             link,
             record: Record::default(),
             transaction: None,
@@ -270,7 +282,7 @@ impl ChecklistSet {
     pub(super) fn remove_pair(&mut self, id: PairId) {
         let Some(pair) = self.pair(id) else { return };
         let (component, transaction, group) = (pair.component, pair.transaction, pair.group);
-        let (path, priority) = ((pair.base, pair.destination), pair.priority);
+        let path = (pair.base, pair.destination);
         let was_selected = self.is_selected(id);
         self.disarm_recheck(id);
         self.unindex(id);
@@ -282,7 +294,6 @@ impl ChecklistSet {
             checklist.triggered.retain(|queued| *queued != id);
             checklist.pairs -= 1;
             if let Some(component) = checklist.component_mut(component.component) {
-                component.valid.remove(&(Reverse(priority), id));
                 component.nominating = component.nominating.filter(|nominating| *nominating != id);
                 component.selected = component.selected.filter(|selected| *selected != id);
             }

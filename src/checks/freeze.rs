@@ -14,6 +14,7 @@
 
 use std::cmp::Reverse;
 
+use super::form::reserve_first;
 use super::pair::{Pair, PairId, PairState};
 use super::request::Check;
 use super::set::ChecklistSet;
@@ -102,6 +103,7 @@ impl Groups {
             self.list[usize::from(id.0)] = group;
             id
         } else {
+            reserve_first(&mut self.list);
             self.list.push(group);
             GroupId((self.list.len() - 1) as u16)
         };
@@ -201,6 +203,20 @@ impl Groups {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Gives back the room of groups that are gone.
+    pub(super) fn compact(&mut self) {
+        let used = self.list.iter().rposition(|group| group.members > 0).map_or(0, |last| last + 1);
+        self.list.truncate(used);
+        self.list.shrink_to_fit();
+        self.free.retain(|id| usize::from(id.0) < used);
+        self.free.shrink_to_fit();
+        for group in &mut self.list {
+            group.frozen.compact();
+        }
+        self.ids.shrink_to_fit();
+        self.thawable.compact();
     }
 
     /// Num-Waiting + Num-In-Progress of RFC 8445 §14.3.

@@ -28,6 +28,7 @@ impl ChecklistSet {
         let Some(pair) = self.pair(id) else { return };
         let (order, rank, group) = (pair.order(id), pair.rank(id), pair.group);
         let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
+        let valid = (Reverse(pair.valid_priority), id);
         let (standing, component) = (Standing::of(pair), pair.component);
         let (is_waiting, is_failed) = (pair.state == PairState::Waiting, pair.state == PairState::Failed);
         let is_valid = pair.valid.is_some();
@@ -44,7 +45,7 @@ impl ChecklistSet {
                     component.failed.remove(&ranked);
                 }
                 if is_valid {
-                    component.valid.remove(&ranked);
+                    component.valid.remove(&valid);
                 }
             }
         }
@@ -57,7 +58,7 @@ impl ChecklistSet {
         let (ranked, likelihood) = ((Reverse(pair.priority), id), pair.likelihood);
         let (state, standing, component) = (pair.state, Standing::of(pair), pair.component);
         let checkable = state == PairState::Waiting && !pair.blocked && !pair.queued && !self.is_late(pair);
-        let valid = pair.valid.is_some();
+        let valid = pair.valid.map(|_| (Reverse(pair.valid_priority), id));
         self.groups.enter(group, rank, standing);
         if let Some(checklist) = self.checklist_mut(component.stream) {
             if checkable {
@@ -70,8 +71,8 @@ impl ChecklistSet {
                 } else if state == PairState::Failed {
                     component.failed.insert(ranked);
                 }
-                if valid {
-                    component.valid.insert(ranked);
+                if let Some(valid) = valid {
+                    component.valid.insert(valid);
                 }
             }
         }
@@ -107,6 +108,7 @@ impl ChecklistSet {
             let Some(remote) = self.remote(pair.remote) else { continue };
             let priority = self.pair_priority(local.candidate.priority, remote.priority);
             self.unindex(id);
+            self.rank_valid(id);
             if let Some(pair) = self.pair_mut(id) {
                 pair.priority = priority;
                 pair.nominating = false;

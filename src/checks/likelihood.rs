@@ -85,7 +85,8 @@ impl ChecklistSet {
         }
     }
 
-    /// A server has told something of this base: its pairs are more likely now.
+    /// A server has told something of this base: its pairs are more likely now, and what was peer-reflexive has the
+    /// priority that is signalled.
     pub(super) fn reconsider(&mut self, base: BaseId) {
         let pairs: Vec<PairId> =
             self.pairs().filter(|(_, pair)| pair.base == base).map(|(id, _)| id).collect();
@@ -93,6 +94,7 @@ impl ChecklistSet {
             let far = self.pair(id).and_then(|pair| self.remote(pair.remote));
             let Some(likelihood) = far.map(|far| self.likelihood(base, far)) else { continue };
             self.unindex(id);
+            self.rank_valid(id);
             if let Some(pair) = self.pair_mut(id) {
                 pair.likelihood = likelihood;
             }

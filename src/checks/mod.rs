@@ -10,6 +10,7 @@
 //! | §6.1.4.2 what is checked next, §14.3 its RTO | [`schedule`] |
 //! | beyond the RFC: the likely pairs first, and again | [`likelihood`], [`recheck`] |
 //! | §7.2 our check and its answer | [`request`] |
+//! | §7.2.5.3.2 the valid pair of a success | `valid` |
 //! | §7.3 the peer's check | [`respond`] |
 //! | §8.1.1 when to nominate | [`nominate`] |
 //! | §8.1.2 what a nomination changes | [`select`] |
@@ -42,6 +43,7 @@ pub mod schedule;
 pub mod select;
 pub mod set;
 pub mod spare;
+mod valid;
 
 #[cfg(test)]
 mod tests;

@@ -134,8 +134,9 @@ impl ChecklistSet {
             best: self.reach(pair),
             first_valid,
             better_open: self.best_open(stream, number).is_some_and(|open| open > pair.priority),
-            all_candidates_known: self.local_ended
-                && self.checklist(stream).is_some_and(|list| list.remote_ended),
+            all_candidates_known: self
+                .checklist(stream)
+                .is_some_and(|list| list.local_ended && list.remote_ended),
         };
         match decide(self.nomination, &view, now) {
             Decision::Wait => {}

@@ -104,6 +104,8 @@ pub enum Failure {
     NotPermitted,
     /// Consent was lost (RFC 7675 §5.1).
     ConsentLost,
+    /// ICMP says that nobody is there (RFC 8445 §7.2.5.2.2).
+    Unreachable,
     /// There is no TCP connection, or none any more (RFC 6544 §7.1).
     Disconnected(CloseReason),
 }
@@ -133,8 +135,11 @@ pub struct Pair {
     pub destination: SocketAddr,
     /// The component of both.
     pub component: ComponentId,
-    /// RFC 8445 §6.1.2.3.
+    /// RFC 8445 §6.1.2.3, by the base.
     pub priority: u64,
+    /// The same of the valid pair, by the candidate that the peer saw (RFC 8445 §7.2.5.3.2); 0 until it is valid. Both ends
+    /// compute it alike, where the priority by the base is known to one of them only.
+    pub valid_priority: u64,
     /// The state.
     pub state: PairState,
     /// The local candidate that the peer saw; `Some` makes it a valid pair (RFC 8445 §7.2.5.3.2).
@@ -173,6 +178,8 @@ pub struct Pair {
     pub(super) triggered: Option<Instant>,
     /// When the first of the checks in a row began that have no answer.
     pub(super) unanswered: Option<Instant>,
+    /// How many requests it had sent when ICMP first said that nobody is there.
+    pub(super) unreachable: Option<u32>,
     /// What it runs on.
     pub link: Link,
     /// Whether it let us down before.

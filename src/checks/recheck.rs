@@ -144,7 +144,7 @@ impl ChecklistSet {
     /// How likely the next pair is that has not been checked yet, and may be: a TCP pair that has to wait for other
     /// connections holds nobody back.
     fn likeliest_waiting(&self) -> Option<Likelihood> {
-        let running = |list: &&Checklist| list.remote.is_some() && list.state != ChecklistState::Failed;
+        let running = |list: &&Checklist| list.may_check() && list.state != ChecklistState::Failed;
         let first = self
             .checklists
             .iter()

@@ -2,12 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::pair::{Failure, LocalId, Nominated, PairId, PairState, Quality};
+use super::pair::{Failure, Nominated, PairId, PairState, Quality};
 use super::respond::KNOWN;
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
-use crate::candidate::{Candidate, CandidateType};
 use crate::stun::auth::Integrity;
 use crate::stun::transaction::{Due, Transaction, Transactions};
 use crate::stun::wire::{Class, Method, attr};
@@ -177,7 +176,6 @@ impl ChecklistSet {
         self.unindex(check.pair);
         let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
             pair.state = PairState::Succeeded;
-            pair.valid = pair.valid.or(Some(local));
             pair.note_answer(now, transaction.rtt(now));
             pair.asked = None;
             pair.unanswered = None;
@@ -185,6 +183,7 @@ impl ChecklistSet {
             pair.transaction = still_open;
             check.use_candidate || pair.nominated == Nominated::OnSuccess
         });
+        let valid = self.prove(now, check.pair, local);
         self.index(check.pair);
         if !nominated && self.pair(check.pair).is_some_and(|pair| !pair.nominating) {
             self.untrigger(check.pair);
@@ -198,39 +197,8 @@ impl ChecklistSet {
         {
             component.first_valid.get_or_insert(now);
         }
-        let selected = (nominated && self.select(check.pair)) || self.take_over(check.pair);
-        Outcome::Validated { pair: check.pair, selected }
-    }
-
-    /// The local candidate that the peer saw, a new peer-reflexive one if it is not known (RFC 8445 §7.2.5.3.1).
-    fn local_of(&mut self, check: &Check, mapped: SocketAddr) -> Option<LocalId> {
-        let pair = self.pair(check.pair)?;
-        let (base, component) = (pair.base, pair.component);
-        let near = &self.local_at(base)?.candidate;
-        let (transport, tcp_type) = (near.transport, near.tcp_type);
-        let known = self.locals.iter().position(|local| {
-            local.component == component
-                && local.candidate.transport == transport
-                && local.candidate.address.socket() == Some(mapped)
-        });
-        if let Some(index) = known {
-            return Some(LocalId(index as u16));
-        }
-        let kind = CandidateType::PeerReflexive;
-        if self.locals.iter().filter(|local| local.candidate.kind == kind).count()
-            >= self.limits.peer_reflexive
-        {
-            return self.bases.get(base).map(|known| known.local);
-        }
-        let related = self.local_at(base)?.candidate.address.socket();
-        let foundation = self.learn_foundation();
-        let mut candidate =
-            Candidate::udp(foundation, component.component, check.priority, mapped, kind, related);
-        // RFC 6544 §7.1: of the direction of its base.
-        if let Some(direction) = tcp_type {
-            candidate = candidate.over_tcp(direction);
-        }
-        self.add_local(base, component, candidate).or_else(|| self.bases.get(base).map(|known| known.local))
+        let selected = (nominated && self.select(valid)) || self.take_over(valid);
+        Outcome::Validated { pair: valid, selected }
     }
 
     /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.
@@ -275,9 +243,9 @@ impl ChecklistSet {
         let known = self.pair(id).and_then(|pair| self.local(pair.valid?)?.candidate.address.socket());
         let Some(check) = self.check_of(id).filter(|_| known != Some(mapped)) else { return };
         let Some(local) = self.local_of(&check, mapped) else { return };
-        if let Some(pair) = self.pair_mut(id) {
-            pair.valid = Some(local);
-        }
+        self.unindex(id);
+        self.make_valid(id, local);
+        self.index(id);
         self.nominate_pair(id);
     }
 
@@ -306,6 +274,25 @@ impl ChecklistSet {
             Some(pair) if forged(&pair.quality) => Failure::IntegrityViolated,
             _ => Failure::Unanswered,
         }
+    }
+
+    /// ICMP says that nobody receives what goes from this base to this address (RFC 8445 §7.2.5.2.2). Whether a pair failed:
+    /// one that is being checked, of which nothing was ever heard, and only the second time, since the first request may
+    /// have come before the peer's NAT was open, or the error from somebody else.
+    pub fn note_unreachable(&mut self, base: BaseId, destination: SocketAddr) -> bool {
+        let Some(id) = self.pair_of(base, destination) else { return false };
+        let Some(pair) = self.pair_mut(id) else { return false };
+        let (Some(open), false) = (pair.transaction, pair.authenticated || pair.answered.is_some()) else {
+            return false;
+        };
+        let sent = pair.quality.requests_sent;
+        if pair.unreachable.is_none_or(|before| before == sent) {
+            pair.unreachable = Some(sent);
+            return false;
+        }
+        pair.unreachable = None;
+        let check = self.transactions.end(open).map(|open| open.owner);
+        check.is_some_and(|check| matches!(self.fail(open, &check, Failure::Unreachable), Outcome::Failed(_)))
     }
 
     /// RFC 8445 §7.2.5.2: the pair fails, unless a later check is under way. A pair whose nomination fails is not

@@ -1,6 +1,6 @@
 //! What is checked next (RFC 8445 §6.1.4.2), and how long its answer is waited for (§14.3).
 
-use super::checklist::{Checklist, ChecklistState};
+use super::checklist::{Checklist, ChecklistState, Withheld};
 use super::pair::{Link, PairId, PairState};
 use super::request::Check;
 use super::role::Role;
@@ -20,10 +20,16 @@ const MAX_IN_A_ROW: u8 = 8;
 const MAX_RTO: Duration = Duration::from_secs(3);
 
 impl ChecklistSet {
+    /// Our credentials of this stream wait to be signalled, or not any more.
+    pub fn withhold(&mut self, stream: u16, credentials: Withheld) {
+        if let Some(checklist) = self.checklist_mut(stream) {
+            checklist.is_withheld = credentials == Withheld::Yes;
+        }
+    }
+
     /// Whether a triggered check waits: those go before gathering.
     pub fn has_triggered(&self) -> bool {
-        let waits =
-            |list: &Checklist| list.remote.is_some() && list.triggered.iter().any(|id| !self.is_held(*id));
+        let waits = |list: &Checklist| list.may_check() && list.triggered.iter().any(|id| !self.is_held(*id));
         self.sends_checks() && self.checklists.iter().any(waits)
     }
 
@@ -38,7 +44,7 @@ impl ChecklistSet {
             let ordinary = checklist.state != ChecklistState::Failed
                 && (waits() || self.groups.has_thawable(stream as u16));
             let triggered = || checklist.triggered.iter().any(|id| !self.is_held(*id));
-            checklist.remote.is_some() && (ordinary || triggered())
+            checklist.may_check() && (ordinary || triggered())
         })
     }
 
@@ -66,8 +72,7 @@ impl ChecklistSet {
 
     /// Steps 1 to 3 of RFC 8445 §6.1.4.2 for one checklist.
     fn next_pair(&mut self, now: Instant, stream: u16) -> Option<PairId> {
-        let checklist = self.checklist(stream)?;
-        checklist.remote.as_ref()?;
+        let checklist = self.checklist(stream).filter(|list| list.may_check())?;
         if checklist.in_a_row < MAX_IN_A_ROW {
             self.next_triggered(now, stream).or_else(|| self.next_ordinary(stream))
         } else {

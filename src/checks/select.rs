@@ -1,11 +1,20 @@
 //! What a nomination changes (RFC 8445 §8.1.1, §8.1.2): the selected pair, and the end of the others.
 
 use super::better::outranks;
-use super::checklist::ChecklistState;
+use super::checklist::{Checklist, ChecklistState, Component};
 use super::pair::{Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
 use crate::io::ComponentId;
+
+/// What a lite agent does about pairs that nobody checks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Unchecked {
+    /// These are selected now.
+    pub selected: Vec<PairId>,
+    /// These are to be told to the peer.
+    pub proposed: Vec<PairId>,
+}
 
 impl ChecklistSet {
     /// Makes a nominated pair the selected one of its component; of several the one of highest priority (RFC 8445
@@ -38,11 +47,11 @@ impl ChecklistSet {
                 return false;
             }
         }
-        let priority = self.pair(id).map_or(0, |pair| pair.priority);
+        let priority = self.pair(id).map_or(0, |pair| pair.valid_priority);
         let follows = self.roles.role == Role::Controlled && renominates;
         if let Some(old) = old.and_then(|old| self.pair_mut(old)) {
             old.record.has_served = true;
-            if follows && old.priority > priority {
+            if follows && old.valid_priority > priority {
                 // The controlling agent has its reason to leave the better one.
                 old.record.doubt();
             }
@@ -64,22 +73,48 @@ impl ChecklistSet {
         true
     }
 
-    /// Between two lite agents nobody checks: each takes the pair of highest priority of each component, which is the
-    /// same at both ends (RFC 8445 §6.2, §8.2). Returns what it took.
-    pub fn select_unchecked(&mut self) -> Vec<PairId> {
-        let mut selected = Vec::new();
-        for stream in 0..self.checklists.len() as u16 {
-            let Some(list) = self.checklist(stream) else { continue };
-            let is_lite = list.remote.as_ref().is_some_and(|remote| remote.credentials.lite);
-            if self.sends_checks() || !is_lite || !list.remote_ended || !self.local_ended {
-                continue;
-            }
-            let undecided = list.components().iter().filter(|component| component.selected.is_none());
-            let best: Vec<_> =
-                undecided.filter_map(|component| component.open.first()).map(|(_, id)| *id).collect();
-            selected.extend(best.into_iter().filter(|id| self.accept(*id)));
+    /// Between two lite agents nobody checks: once both have ended their candidates, each takes the only pair of each
+    /// component. If some component has several, the controlling one proposes the best of each, by RFC 6724 as both rank
+    /// them (RFC 8445 §6.2), and nothing is concluded before the other one confirms it (§8.2).
+    pub fn select_unchecked(&mut self) -> Unchecked {
+        let mut unchecked = Unchecked::default();
+        let lists = self.checklists.iter().filter(|list| !list.is_removed());
+        let is_ready = |list: &Checklist| list.local_ended && list.remote_ended && list.is_peer_lite();
+        if self.sends_checks() || !lists.clone().all(is_ready) {
+            return unchecked;
         }
-        selected
+        let open = lists.flat_map(Checklist::shared).filter(|component| component.selected.is_none());
+        let is_clear = open.clone().all(|component| component.open().nth(1).is_none());
+        let proposes = self.roles.role == Role::Controlling;
+        let waits = |component: &&Component| is_clear || component.nominating.is_none();
+        let best: Vec<PairId> = open.filter(waits).filter_map(|component| component.open().next()).collect();
+        for id in best {
+            if is_clear && self.accept(id) {
+                unchecked.selected.push(id);
+            } else if !is_clear && proposes {
+                let at = self.pair(id).map(|pair| pair.component);
+                let list = at.and_then(|at| Some((self.checklist_mut(at.stream)?, at)));
+                if let Some(component) = list.and_then(|(list, at)| list.component_mut(at.component)) {
+                    component.nominating = Some(id);
+                    unchecked.proposed.push(id);
+                }
+            }
+        }
+        unchecked
+    }
+
+    /// Whether a lite agent has proposed this pair to a lite peer.
+    pub fn is_proposed(&self, id: PairId) -> bool {
+        let at = self.pair(id).map(|pair| pair.component);
+        let component = at.and_then(|at| self.checklist(at.stream)?.component(at.component));
+        component.is_some_and(|component| component.nominating == Some(id))
+    }
+
+    /// Whether a component that is checked has neither a selected nor a valid pair yet.
+    pub fn is_undecided(&self, at: ComponentId) -> bool {
+        let list = self.checklist(at.stream).filter(|list| list.state == ChecklistState::Running);
+        let component = list.and_then(|list| list.component(at.component));
+        component.is_some_and(|it| !it.decided && it.usable().is_none())
     }
 
     /// A lite agent takes a pair without a check of its own: it is valid and selected (RFC 8445 §7.3.2).
@@ -89,7 +124,9 @@ impl ChecklistSet {
         self.unindex(id);
         if let Some(pair) = self.pair_mut(id) {
             pair.state = PairState::Succeeded;
-            pair.valid = local;
+        }
+        if let Some(local) = local {
+            self.make_valid(id, local);
         }
         self.index(id);
         self.select(id)

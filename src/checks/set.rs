@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::bases::Bases;
-use super::checklist::{Checklist, ChecklistState, LocalCredentials, RemoteCredentials};
+use super::checklist::{Checklist, ChecklistState, RemoteCredentials};
 use super::connect::Hold;
 use super::freeze::Groups;
 use super::likelihood::CheckOrder;
@@ -110,6 +110,8 @@ pub struct ChecklistSet {
     pub(super) remotes: Vec<Remote>,
     pub(super) bases: Bases,
     pub(super) places: Vec<Place>,
+    /// The stamp of a new place: above those of places that were given back.
+    pub(super) first_stamp: u16,
     /// A pair's identity is where a packet goes: its base and the remote transport address.
     pub(super) by_path: Map<(BaseId, SocketAddr), PairId>,
     pub(super) groups: Groups,
@@ -126,8 +128,6 @@ pub struct ChecklistSet {
     pub(super) learnt: u32,
     /// Once patience is over (RFC 8863 §4): how many more candidates may be learnt where no pair is valid.
     pub(super) late: Option<usize>,
-    /// Neither sockets nor servers will give further local candidates.
-    pub(super) local_ended: bool,
 }
 
 impl ChecklistSet {
@@ -157,11 +157,7 @@ impl ChecklistSet {
         components: &[u16],
         mut rng: Rng,
     ) -> Self {
-        let checklists = components.iter().map(|count| {
-            let (ufrag, pwd) = (rng.ufrag(), rng.pwd());
-            let key = Key::short_term(pwd.as_str());
-            Checklist::new(LocalCredentials { ufrag, pwd, key }, *count)
-        });
+        let checklists = components.iter().map(|count| Checklist::fresh(&mut rng, *count));
         Self {
             generation,
             implementation: settings.implementation,
@@ -175,6 +171,7 @@ impl ChecklistSet {
             remotes: Vec::new(),
             bases: Bases::default(),
             places: Vec::new(),
+            first_stamp: 0,
             by_path: Map::default(),
             groups: Groups::default(),
             order: settings.order,
@@ -186,8 +183,13 @@ impl ChecklistSet {
             pacing: settings.pacing,
             learnt: 0,
             late: None,
-            local_ended: false,
         }
+    }
+
+    /// A data stream joins the session: a checklist that is Running, without pairs and valid pairs (RFC 8839 §4.4.3.1).
+    pub fn add_stream(&mut self, components: u16) {
+        let checklist = Checklist { is_added: true, ..Checklist::fresh(&mut self.rng, components) };
+        self.checklists.push(checklist);
     }
 
     /// The present role.
@@ -315,9 +317,16 @@ impl ChecklistSet {
         list.is_some_and(|list| usize::from(at.component) <= list.shared().len())
     }
 
-    /// There will be no further local candidate.
+    /// There will be no further local candidate of the streams that there are.
     pub fn end_local_candidates(&mut self) {
-        self.local_ended = true;
+        for checklist in &mut self.checklists {
+            checklist.local_ended = true;
+        }
+    }
+
+    /// The peer has taken in a stream that was added: it has as long as the others had.
+    pub fn regain_patience(&mut self) {
+        self.late = None;
     }
 
     /// Patience is over: between two NATs that let everything in and map each destination anew, candidates would be
@@ -338,8 +347,10 @@ impl ChecklistSet {
     /// Marks checklists that are spent (RFC 8445 §7.2.5.4), and returns their streams. The caller asks only when the PAC
     /// timer is over (RFC 8863 §4); the peer's end-of-candidates may then be missing (RFC 8863 §5).
     pub fn conclude_exhausted(&mut self, now: Instant) -> Vec<u16> {
+        // One that was added begins with the peer's answer, whenever that comes.
+        let has_begun = |list: &Checklist| list.local_ended && !list.joins();
         let spent = |list: &Checklist| list.state == ChecklistState::Running && self.is_exhausted(now, list);
-        let lists = self.checklists.iter().enumerate().filter(|(_, list)| self.local_ended && spent(list));
+        let lists = self.checklists.iter().enumerate().filter(|(_, list)| has_begun(list) && spent(list));
         let spent: Vec<u16> = lists.map(|(stream, _)| stream as u16).collect();
         for stream in &spent {
             if let Some(list) = self.checklist_mut(*stream) {
@@ -353,7 +364,9 @@ impl ChecklistSet {
     /// checks arrive, and that never answers ours, is no hope however often it checks; nor is a valid pair whose consent
     /// ended before it was used and is not asked for again, which only an agent that checks can tell.
     fn is_exhausted(&self, now: Instant, list: &Checklist) -> bool {
-        let hope = |id: PairId| self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
+        // What two lite agents have not agreed on by now they never will.
+        let is_checked = self.sends_checks() || !list.is_peer_lite();
+        let hope = |id: PairId| is_checked && self.pair(id).is_some_and(|pair| !pair.is_one_way(now));
         let lives = |id: PairId| {
             let lives = |pair: &Pair| pair.has_consent(now) || pair.is_under_check();
             !self.sends_checks() || self.pair(id).is_some_and(lives)

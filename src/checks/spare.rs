@@ -176,15 +176,15 @@ impl ChecklistSet {
     /// Queues the checks of spare pairs that are due.
     pub fn check_spares(&mut self, now: Instant) {
         self.retry(now);
-        let mut due = Vec::new();
-        let components = self.checklists.iter_mut().flat_map(|list| &mut list.components);
-        for spare in components.filter_map(|component| component.spare.as_mut()) {
-            if spare.due.is_due(now) {
-                spare.due.set(now + INTERVAL);
-                due.push(spare.pair);
-            }
-        }
-        for id in due {
+        while let Some(spare) = self
+            .checklists
+            .iter_mut()
+            .flat_map(|list| &mut list.components)
+            .filter_map(|component| component.spare.as_mut())
+            .find(|spare| spare.due.is_due(now))
+        {
+            spare.due.set(now + INTERVAL);
+            let id = spare.pair;
             // One that is under way answers the question too.
             if self.pair(id).is_some_and(|pair| pair.valid.is_some() && pair.transaction.is_none()) {
                 self.trigger(id);

@@ -9,6 +9,7 @@ mod lapses;
 mod rechecks;
 mod silence;
 mod trickle;
+mod valid;
 
 use super::ask::Ask;
 use super::checklist::ChecklistState;

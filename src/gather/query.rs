@@ -272,10 +272,18 @@ impl Gatherer {
         crate::time::earliest(self.transactions.deadline(), self.kept.front().map(|kept| kept.at))
     }
 
+    /// Nobody receives what is sent from this base to this address: what is asked there ends, and is returned.
+    pub fn end_unreachable(&mut self, base: BaseId, addr: SocketAddr) -> Vec<Query> {
+        let is_it = |query: &Query| (query.base, query.addr) == (base, addr);
+        let ended = self.transactions.owners().filter(is_it).collect();
+        self.transactions.retain(|query| !is_it(query));
+        ended
+    }
+
     /// Gives up on what is still open, and says which servers did not answer.
     pub fn give_up(&mut self) -> Vec<Query> {
-        let open = std::mem::take(&mut self.transactions).into_owners();
-        self.waiting.drain(..).chain(open).collect()
+        let open = std::mem::take(&mut self.transactions);
+        self.waiting.drain(..).chain(open.owners()).collect()
     }
 }
 

@@ -17,6 +17,7 @@ use super::clock::{self, Alarm};
 use super::counters::Counters;
 use super::handle::{Command, End, Payload, Status};
 use super::listeners::{Accepted, Listeners};
+use super::mapped::{Mapped, Report};
 use super::mdns::{Answer, Names};
 use super::opener::Opener;
 use super::pacer::{Pacer, Slot};
@@ -41,6 +42,7 @@ enum Happening {
     Opened(ConnectId, Result<Inlet, CloseReason>),
     Accepted(Accepted),
     Readable(SocketId),
+    Mapped(Report),
 }
 
 /// Owns an agent and drives it.
@@ -62,6 +64,7 @@ pub(super) struct Driver {
     pub(super) answers: (mpsc::Sender<Answer>, mpsc::Receiver<Answer>),
     pub(super) opener: Opener,
     pub(super) listeners: Listeners,
+    pub(super) mapped: Mapped,
 }
 
 /// When the loop has to look at the agent again.
@@ -95,7 +98,7 @@ impl Driver {
         let mut has_handle = true;
         self.drain();
         while !self.timing.is_finished(clock::now()) {
-            let due = self.timing.due();
+            let due = crate::time::earliest(self.timing.due(), self.mapped.deadline());
             let happening = tokio::select! {
                 // What is due goes first: consent that has expired stops the data behind it (RFC 7675 §5.1).
                 biased;
@@ -106,6 +109,7 @@ impl Driver {
                         Some(answer) = self.answers.1.recv() => Happening::Resolved(answer),
                         (request, opened) = self.opener.next() => Happening::Opened(request, opened),
                         accepted = poll_fn(|cx| self.listeners.poll_accept(cx)) => Happening::Accepted(accepted),
+                        report = self.mapped.report() => Happening::Mapped(report),
                         port = poll_fn(|cx| self.ports.poll_readable(cx)) => Happening::Readable(port),
                     }
                 } => happening,
@@ -121,6 +125,12 @@ impl Driver {
                     let _ = self.agent.handle_input(clock::now(), Input::Resolved { request, address });
                     self.drain();
                 }
+                Happening::Mapped(report) => {
+                    let now = clock::now();
+                    self.mapped.follow(now, &mut self.agent, &report);
+                    self.end_gathering(now);
+                    self.drain();
+                }
                 Happening::Opened(request, opened) => self.handle_opened(request, opened),
                 Happening::Accepted(accepted) => self.handle_accepted(accepted),
                 Happening::Readable(port) => {
@@ -129,7 +139,26 @@ impl Driver {
                 }
             }
         }
-        self.end();
+        self.end().await;
+    }
+
+    /// When ports are mapped, or the time for that is over, sockets that waited for it are used, and there are no further
+    /// candidates.
+    fn end_gathering(&mut self, now: Instant) {
+        let released = self.mapped.release(now);
+        let has_new = !released.is_empty();
+        for (id, socket) in released {
+            if let Err(error) = self.agent.add_socket(now, id, socket) {
+                tracing::warn!(%error, "address left out");
+                self.ports.close(id);
+            }
+        }
+        if has_new {
+            self.mapped.tell(now, &mut self.agent);
+        }
+        if self.mapped.take_end(now) {
+            self.agent.end_of_sockets(now);
+        }
     }
 
     /// On a runtime of one thread the application runs only while this task waits: it has some turns before more is
@@ -146,6 +175,10 @@ impl Driver {
 
     fn handle_due(&mut self) {
         let now = clock::now();
+        if self.mapped.deadline().is_some_and(|at| at <= now) {
+            self.end_gathering(now);
+            self.drain();
+        }
         let Some(wake) = self.timing.wake.filter(|wake| wake.at <= now) else { return };
         if wake.slot {
             let slot = self.timing.slot.take().unwrap_or_else(|| self.pacer.reserve(now));
@@ -328,10 +361,11 @@ impl Driver {
         }
     }
 
-    fn end(self) {
+    async fn end(self) {
         for (_, watch) in &self.routes {
             watch.send_replace(None);
         }
+        self.mapped.close().await;
         let (stats, trace, diagnosis) =
             (self.agent.stats(), self.agent.trace().clone(), self.agent.diagnosis());
         let end = End { stats, trace, diagnosis };

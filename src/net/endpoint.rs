@@ -21,6 +21,7 @@ use super::filter::InterfaceFilter;
 use super::handle::{Handle, Status};
 use super::interfaces::{self, Local};
 use super::listeners::{Listener, Listeners};
+use super::mapped::{Gateways, Mapped};
 use super::mdns::Names;
 use super::opener::Opener;
 use super::pacer::Pacer;
@@ -47,6 +48,7 @@ pub struct Endpoint {
     pacer: Arc<Pacer>,
     names: Arc<Names>,
     tls: Arc<Tls>,
+    gateways: Option<Arc<Gateways>>,
     /// The number of the next session, for tracing.
     next: AtomicU64,
 }
@@ -60,6 +62,8 @@ pub struct Builder {
     filter: InterfaceFilter,
     ports: Option<RangeInclusive<u16>>,
     trust: Trust,
+    #[cfg(feature = "portmap")]
+    port_mapping: Option<super::PortMapping>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,6 +105,25 @@ impl Builder {
         self
     }
 
+    /// Maps the ports of sessions at the gateway: a mapping is a server-reflexive candidate that needs no server. Default:
+    /// none is mapped. A session takes its mappings back when it ends.
+    #[cfg(feature = "portmap")]
+    pub fn port_mapping(mut self, mapping: super::PortMapping) -> Self {
+        self.port_mapping = Some(mapping);
+        self
+    }
+
+    #[cfg(feature = "portmap")]
+    fn gateways(&self) -> Option<Arc<Gateways>> {
+        self.port_mapping.clone().map(Gateways::new)
+    }
+
+    #[cfg(not(feature = "portmap"))]
+    #[expect(clippy::unused_self, reason = "with the feature the settings count")]
+    fn gateways(&self) -> Option<Arc<Gateways>> {
+        None
+    }
+
     /// The endpoint.
     ///
     /// # Errors
@@ -121,7 +144,8 @@ impl Builder {
             }
         }
         let tls = Arc::new(Tls::new(&self.trust)?);
-        Ok(Endpoint { settings: self, pacer: Arc::default(), names, tls, next: AtomicU64::new(0) })
+        let gateways = self.gateways();
+        Ok(Endpoint { settings: self, gateways, pacer: Arc::default(), names, tls, next: AtomicU64::new(0) })
     }
 
     /// The addresses to use now: interfaces come and go.
@@ -211,14 +235,21 @@ impl Endpoint {
         };
         let has_tcp = config.has_tcp();
         let mut agent = Agent::new(config, clock::now());
-        let (mut ports, mut listeners) = (Ports::default(), Listeners::default());
+        let mapped = Mapped::new(self.gateways.clone().filter(|_| agent.wants_mappings()));
+        let mut bound = Bound { ports: Ports::default(), listeners: Listeners::default(), mapped };
         for component in &components {
-            let locals = self.add_sockets(&mut agent, *component, source, &mut ports);
+            let locals = self.add_sockets(&mut agent, *component, source, &mut bound);
             if has_tcp {
-                self.add_listeners(&mut agent, *component, locals, &mut ports, &mut listeners);
+                self.add_listeners(&mut agent, *component, locals, &mut bound);
             }
         }
-        agent.end_of_sockets(clock::now());
+        let Bound { ports, listeners, mut mapped } = bound;
+        for (transport, local) in agent.sockets() {
+            mapped.add(transport, local);
+        }
+        if mapped.deadline().is_none() {
+            agent.end_of_sockets(clock::now());
+        }
 
         let counters = Arc::<Counters>::default();
         let (routes, outlets): (Vec<_>, Vec<_>) = components
@@ -255,6 +286,7 @@ impl Endpoint {
             answers: mpsc::channel(MAX_OUTSTANDING),
             opener: Opener::new(self.tls.clone()),
             listeners,
+            mapped,
         };
         tokio::spawn(driver.run().instrument(span.clone()));
         (handle, event_receiver)
@@ -266,8 +298,9 @@ impl Endpoint {
         agent: &mut Agent,
         component: ComponentId,
         source: Source,
-        ports: &mut Ports,
+        bound: &mut Bound,
     ) -> Vec<Local> {
+        let Bound { ports, mapped, .. } = bound;
         let locals = self.settings.locals(source).unwrap_or_else(|error| {
             tracing::warn!(%error, "the interfaces cannot be listed");
             Vec::new()
@@ -281,6 +314,10 @@ impl Endpoint {
                 }
             };
             let (id, base) = (ports.reserve(), Socket::Udp { local: socket.local(), component });
+            if mapped.hold(id, base) {
+                ports.put(id, Port::udp(socket));
+                continue;
+            }
             match agent.add_socket(clock::now(), id, base) {
                 Ok(()) => ports.put(id, Port::udp(socket)),
                 Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
@@ -295,16 +332,18 @@ impl Endpoint {
         agent: &mut Agent,
         component: ComponentId,
         locals: Vec<Local>,
-        ports: &mut Ports,
-        listeners: &mut Listeners,
+        bound: &mut Bound,
     ) {
+        let Bound { ports, listeners, mapped } = bound;
         for local in locals {
             let added =
                 Listener::bind(local, self.settings.ports.as_ref()).map_err(|error| error.to_string());
             let added = added.and_then(|listener| {
                 let (id, base) =
                     (ports.reserve(), Socket::TcpListener { local: listener.local(), component });
-                agent.add_socket(clock::now(), id, base).map_err(|error| error.to_string())?;
+                if !mapped.hold(id, base) {
+                    agent.add_socket(clock::now(), id, base).map_err(|error| error.to_string())?;
+                }
                 listeners.push(id, listener);
                 Ok(())
             });
@@ -313,6 +352,13 @@ impl Endpoint {
             }
         }
     }
+}
+
+/// What a session is bound to.
+struct Bound {
+    ports: Ports,
+    listeners: Listeners,
+    mapped: Mapped,
 }
 
 /// Why [`Endpoint::connect`] did not connect.

@@ -122,6 +122,13 @@ pub(super) fn mtu(ip: IpAddr) -> usize {
     listed.iter().find(|one| one.ip == ip).map_or(mtu::UNKNOWN, |one| mtu::of_interface(&one.name))
 }
 
+/// The name and the number of the interface that has this address.
+#[cfg(feature = "portmap")]
+pub(super) fn place_of(ip: IpAddr) -> Option<(String, u32)> {
+    let one = list().ok()?.into_iter().find(|one| one.ip == ip)?;
+    Some((one.name, one.index))
+}
+
 fn local(one: &Listed) -> Local {
     let addr = match one.ip {
         IpAddr::V6(ip) if scope(one.ip) == Scope::LinkLocal => SocketAddrV6::new(ip, 0, 0, one.index).into(),

@@ -21,23 +21,37 @@
 //!                     ▼            │
 //!                driver, one task a session: owns the agent, receives on its sockets
 //! ```
+//!
+//! ICMP errors are not read: a socket that is not connected to one address learns of them by Linux's error queue only,
+//! which the crates below do not read, and whose errors would come back from sending to others too. What nobody receives
+//! times out instead. A driver that knows of them tells the agent ([`Input::Unreachable`](crate::agent::Input::Unreachable)).
 
 mod carrier;
 mod clock;
 pub mod connection;
 mod counters;
+pub mod discovery;
 mod driver;
 pub mod endpoint;
 mod escort;
 mod eyeballs;
 mod filter;
+#[cfg(feature = "portmap")]
+mod gateway;
 mod handle;
 mod interfaces;
 mod listeners;
+#[cfg(feature = "portmap")]
+mod mapped;
+#[cfg(not(feature = "portmap"))]
+#[path = "unmapped.rs"]
+mod mapped;
 mod mdns;
 mod mtu;
 mod opener;
 mod pacer;
+#[cfg(feature = "portmap")]
+pub mod portmap;
 mod ports;
 pub mod probe;
 mod range;
@@ -57,6 +71,8 @@ pub use counters::Stats;
 pub use endpoint::{Builder, ConnectError, Endpoint};
 pub use eyeballs::answering;
 pub use filter::{InterfaceFilter, Rule};
+#[cfg(feature = "portmap")]
+pub use portmap::{PortMapper, PortMapping};
 pub use resolve::{Resolver, resolve};
 pub use server::Server;
 pub use session::Session;

@@ -143,6 +143,31 @@ impl Resolver {
         resolution.checked()
     }
 
+    /// The same for NAT behaviour discovery: where the name has the service `_stun-behavior._udp`, that is used, and
+    /// otherwise what [`resolve`](Self::resolve) finds (RFC 5780 §5.1).
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub async fn resolve_behavior(&self, uri: &Uri) -> io::Result<Resolution> {
+        let Host::Name(name) = &uri.host else { return self.resolve(uri).await };
+        let name = name.trim_end_matches('.');
+        if uri.port.is_none()
+            && name.contains('.')
+            && let Some(service) = srv::behavior_service(uri)
+        {
+            let mut resolution = Resolution::default();
+            let services = self.ask_services(format!("{service}.{name}")).await;
+            resolution.lookups.extend(services.lookup);
+            for (port, found) in self.targets(services.records).await {
+                resolution.add(found, port);
+            }
+            if !resolution.addrs.is_empty() {
+                return Ok(resolution);
+            }
+        }
+        self.resolve(uri).await
+    }
+
     /// The SRV records of a URI without a port (RFC 8489 §8.1). A name of one label is not for the public DNS.
     async fn services(&self, uri: &Uri, name: &str) -> Services {
         match srv::service(uri).filter(|_| uri.port.is_none() && name.contains('.')) {

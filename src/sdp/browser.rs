@@ -32,7 +32,7 @@ pub struct CandidateInit {
 
 impl CandidateInit {
     /// What the own agent emitted, for the peer's `addIceCandidate`. `local` is the own description. `None` for
-    /// credentials, which travel in descriptions only.
+    /// credentials and selected pairs, which travel in descriptions only.
     pub fn of(local: &Description, signal: &Signal) -> Option<Self> {
         let stream = usize::from(signal.stream);
         let ufrag = signal.ufrag.as_ref().or(local.names(stream).0);
@@ -40,7 +40,7 @@ impl CandidateInit {
             (What::Candidate(candidate), Some(ufrag)) => trickled(candidate, ufrag).to_string(),
             (What::Candidate(candidate), None) => candidate.to_string(),
             (What::EndOfCandidates, _) => String::new(),
-            (What::Credentials(_), _) => return None,
+            (What::Credentials(_) | What::Selected(_) | What::Confirmed(_), _) => return None,
         };
         Some(Self {
             candidate,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::destination::Support;
+use super::exchange::Exchange;
 use super::section::{Media, Session};
 use crate::credentials::{Credentials, Pwd, Ufrag};
 use crate::error::ParseError;
@@ -82,12 +83,16 @@ impl Description {
                 }
             }
             What::EndOfCandidates => media.ended = true,
+            What::Selected(pair) => media.narrow(pair, Exchange::ControllingOffer),
+            What::Confirmed(pair) => media.narrow(pair, Exchange::Answer),
         }
     }
 
     /// What the agent of this description is to be told as coming from its peer, in order: for each stream with
     /// [`Support::Ice`] the credentials, the candidates and, where no more will come, the end of candidates. No more
     /// come after `a=end-of-candidates`, and from a peer that does not trickle (RFC 8838 §3).
+    ///
+    /// What an offer says in `remote-candidates` is [`Description::announced`], for `Agent::handle_remote_candidates`.
     pub fn signals(&self) -> Vec<Signal> {
         let mut signals = Vec::new();
         for (stream, media) in self.media.iter().enumerate() {

@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::attribute::RemoteCandidate;
 use super::description::{DEFAULT_PACING, Description};
 use super::destination::{Host, Support};
-use super::section::Ice;
+use super::section::{Ice, Media};
 use crate::candidate::{Address, Candidate};
 use crate::error::ParseError;
+use crate::signal::{SelectedPair, Signal, What};
 
 /// The selected pair of one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Description {
         let mut answer = Self::default();
         answer.session.bundles.clone_from(&offer.session.bundles);
         for (stream, offered) in offer.media.iter().enumerate() {
-            let mut media = super::section::Media::new(&offered.kind, &offered.protocol, &offered.formats);
+            let mut media = Media::new(&offered.kind, &offered.protocol, &offered.formats);
             media.mid.clone_from(&offered.mid);
             media.rtcp_mux = offered.rtcp_mux;
             media.connection = Some(Host::UNKNOWN);
@@ -82,6 +83,35 @@ impl Description {
             Exchange::ControllingOffer => pairs.iter().map(remote).collect(),
             Exchange::ControlledOffer | Exchange::Answer => Vec::new(),
         };
+    }
+
+    /// The pairs that an offer with `remote-candidates` lists for a stream (§4.4.2): its default destinations, and what it
+    /// names of ours; as seen by the offerer. Those with names are left out. They are for `Agent::handle_remote_candidates`.
+    pub fn announced(&self, stream: usize) -> Vec<SelectedPair> {
+        let Some(media) = self.media.get(stream) else { return Vec::new() };
+        let pair = |named: &RemoteCandidate| {
+            let Address::Socket(local) = self.default_destination(stream, named.component)? else {
+                return None;
+            };
+            let Address::Socket(remote) = named.address else { return None };
+            Some(SelectedPair { component: named.component, local, remote })
+        };
+        media.remote_candidates.iter().filter_map(pair).collect()
+    }
+
+    /// What a lite controlling agent is to be told by this answer to its offer, which has listed the pairs that it has
+    /// selected (RFC 8445 §8.2): those that the answer takes for default destinations too.
+    pub fn confirmations(&self, offer: &Self) -> Vec<Signal> {
+        let streams = (0..offer.media.len()).filter(|stream| self.support(*stream) == Support::Ice);
+        let confirmed = streams.flat_map(|stream| {
+            let of_stream = offer.announced(stream).into_iter().map(SelectedPair::from_afar);
+            let is_default = move |pair: &SelectedPair| {
+                let own = self.default_destination(stream, pair.component);
+                own == Some(Address::Socket(pair.local))
+            };
+            of_stream.filter(is_default).map(move |pair| Signal::new(stream as u16, What::Confirmed(pair)))
+        });
+        confirmed.collect()
     }
 
     /// Whether the controlling agent has to send an offer at once because of these selected pairs: they are not the
@@ -155,5 +185,21 @@ impl Description {
             return changed("ice-lite");
         }
         Ok(Change::Same)
+    }
+}
+
+impl Media {
+    /// Two lite agents have agreed on a pair: of its component nothing else is listed (RFC 8445 §8.2).
+    pub(super) fn narrow(&mut self, pair: &SelectedPair, exchange: Exchange) {
+        let is_other = |candidate: &Candidate| {
+            candidate.component == pair.component && candidate.address != Address::Socket(pair.local)
+        };
+        self.candidates.retain(|candidate| !is_other(candidate));
+        self.follow_candidates();
+        self.remote_candidates.retain(|named| named.component != pair.component);
+        if exchange == Exchange::ControllingOffer {
+            let address = Address::Socket(pair.remote);
+            self.remote_candidates.push(RemoteCandidate { component: pair.component, address });
+        }
     }
 }

@@ -123,7 +123,7 @@ impl Fragment {
                 match &signal.what {
                     What::Candidate(candidate) => candidates.push(trickled(candidate, ufrag)),
                     What::EndOfCandidates => ended = true,
-                    What::Credentials(_) => {}
+                    What::Credentials(_) | What::Selected(_) | What::Confirmed(_) => {}
                 }
             }
             if ended || !candidates.is_empty() {

@@ -6,6 +6,7 @@
 //! {"type":"credentials","ufrag":"8hhY","pwd":"asd88fgpdd777uzjYhagZg","lite":false,"options":["ice2"]}
 //! {"type":"candidate","candidate":"candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host"}
 //! {"type":"end-of-candidates","ufrag":"8hhY"}
+//! {"type":"selected","component":1,"local":"192.0.2.1:5000","remote":"198.51.100.7:6000"}
 //! ```
 //!
 //! `stream` is absent for stream 0, `ufrag` for the current generation, `pacing` is in milliseconds; unknown
@@ -14,9 +15,10 @@
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{MAX_PACING, Signal, What, is_option};
+use super::{MAX_PACING, SelectedPair, Signal, What, is_option};
 use crate::candidate::Candidate;
 use crate::credentials::{Credentials, Pwd, Ufrag};
 
@@ -84,6 +86,24 @@ enum Tagged {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ufrag: Option<Ufrag>,
     },
+    Selected {
+        #[serde(default, deserialize_with = "stream", skip_serializing_if = "is_zero")]
+        stream: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ufrag: Option<Ufrag>,
+        component: u16,
+        local: SocketAddr,
+        remote: SocketAddr,
+    },
+    Confirmed {
+        #[serde(default, deserialize_with = "stream", skip_serializing_if = "is_zero")]
+        stream: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ufrag: Option<Ufrag>,
+        component: u16,
+        local: SocketAddr,
+        remote: SocketAddr,
+    },
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
@@ -101,6 +121,12 @@ impl Serialize for Signal {
             }
             What::Candidate(candidate) => Tagged::Candidate { stream, ufrag, candidate },
             What::EndOfCandidates => Tagged::EndOfCandidates { stream, ufrag },
+            What::Selected(SelectedPair { component, local, remote }) => {
+                Tagged::Selected { stream, ufrag, component, local, remote }
+            }
+            What::Confirmed(SelectedPair { component, local, remote }) => {
+                Tagged::Confirmed { stream, ufrag, component, local, remote }
+            }
         };
         tagged.serialize(serializer)
     }
@@ -121,6 +147,14 @@ impl<'de> Deserialize<'de> for Signal {
                 Self { stream, ufrag, what: What::Candidate(candidate) }
             }
             Tagged::EndOfCandidates { stream, ufrag } => Self { stream, ufrag, what: What::EndOfCandidates },
+            Tagged::Selected { stream, ufrag, component, local, remote } => {
+                let pair = SelectedPair { component, local, remote };
+                Self { stream, ufrag, what: What::Selected(pair) }
+            }
+            Tagged::Confirmed { stream, ufrag, component, local, remote } => {
+                let pair = SelectedPair { component, local, remote };
+                Self { stream, ufrag, what: What::Confirmed(pair) }
+            }
         })
     }
 }
@@ -135,6 +169,8 @@ mod tests {
             "0 credentials ufrag=8hhY pwd=asd88fgpdd777uzjYhagZg lite pacing=20 options=ice2,trickle",
             "2 generation=8hhY candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host",
             "0 end-of-candidates",
+            "1 generation=8hhY selected 1 192.0.2.1 5000 198.51.100.7 6000",
+            "0 confirmed 2 2001:db8::1 5000 2001:db8::2 6000",
         ] {
             let signal: Signal = line.parse().expect(line);
             let json = serde_json::to_string(&signal).expect(line);

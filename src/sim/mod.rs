@@ -26,6 +26,7 @@
 //! | how a NAT behaves | [`Nat`] |
 //! | latency, jitter, loss, duplication, reordering, MTU, blocked UDP or TCP | [`Link`] |
 //! | TCP connections of agents, and of hosts without one | [`World::connect`], [`World::connections`], [`World::reset`] |
+//! | what a host behind a NAT measures of it (RFC 5780) | [`World::probe`], [`World::behavior_server`], [`World::measured`] |
 //! | whether a direct path can exist | [`World::direct_path_possible`] |
 
 mod guest;
@@ -36,6 +37,7 @@ mod node;
 mod observe;
 mod oracle;
 mod packet;
+mod probing;
 mod serving;
 mod setting;
 mod tcp;

@@ -8,6 +8,7 @@ use super::link::Link;
 use super::names::Errand;
 use super::nat::{Gateway, Nat, NatId};
 use super::packet::{Arrival, Fate, Packet, Packets, Protocol};
+use super::probing::Probing;
 use super::serving::Serving;
 use super::tcp::Streams;
 use crate::agent::{Agent, Config, Event, Input, Output, Received};
@@ -144,6 +145,8 @@ pub(super) enum Program {
     Agent(Box<Endpoint>),
     /// A STUN and TURN server.
     Server(Box<Serving>),
+    /// A measurement of its NAT.
+    Probe(Box<Probing>),
     /// Somebody else's program.
     Guest(Box<dyn Guest>),
 }
@@ -169,15 +172,32 @@ impl Endpoint {
     pub(super) fn open(&mut self, now: Instant, ip: IpAddr) -> Opened {
         let mut opened = Opened::default();
         for (stream, count) in (0..).zip(&self.components.clone()) {
-            for component in 1..=*count {
-                let component = ComponentId { stream, component };
-                let udp = |local| Socket::Udp { local, component };
-                opened.sockets.extend(self.add(now, ip, udp));
-                if self.tcp {
-                    let listener = |local| Socket::TcpListener { local, component };
-                    opened.listeners.extend(self.add(now, ip, listener));
-                }
+            self.open_stream(now, ip, stream, *count, &mut opened);
+        }
+        opened
+    }
+
+    fn open_stream(&mut self, now: Instant, ip: IpAddr, stream: u16, components: u16, opened: &mut Opened) {
+        for component in 1..=components {
+            let component = ComponentId { stream, component };
+            let udp = |local| Socket::Udp { local, component };
+            opened.sockets.extend(self.add(now, ip, udp));
+            if self.tcp {
+                let listener = |local| Socket::TcpListener { local, component };
+                opened.listeners.extend(self.add(now, ip, listener));
             }
+        }
+    }
+
+    /// A data stream more, with sockets on these addresses. An agent that is over has none.
+    pub(super) fn add_stream(&mut self, now: Instant, components: u16, ips: &[IpAddr]) -> Opened {
+        let mut opened = Opened::default();
+        if let Ok(stream) = self.agent.add_stream(now, components) {
+            self.components.push(components);
+            for ip in ips {
+                self.open_stream(now, *ip, stream, components, &mut opened);
+            }
+            self.agent.end_of_sockets(now);
         }
         opened
     }
@@ -205,14 +225,14 @@ impl Node {
     pub(super) fn endpoint(&self) -> Option<&Endpoint> {
         match &self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) | Program::Guest(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Guest(_) | Program::Probe(_) => None,
         }
     }
 
     pub(super) fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
         match &mut self.program {
             Program::Agent(endpoint) => Some(endpoint),
-            Program::Sockets | Program::Server(_) | Program::Guest(_) => None,
+            Program::Sockets | Program::Server(_) | Program::Guest(_) | Program::Probe(_) => None,
         }
     }
 
@@ -224,6 +244,9 @@ impl Node {
                 let _ = endpoint.agent.handle_input(now, Input::Timeout);
             }
             Program::Server(serving) => serving.timeout(now),
+            Program::Probe(probing) => {
+                probing.probe.handle_input(now, crate::discovery::Input::Timeout);
+            }
             Program::Guest(guest) => guest.handle_timeout(now),
         }
     }
@@ -231,7 +254,7 @@ impl Node {
     /// Takes what the peer has signalled.
     pub(super) fn signal(&mut self, now: Instant, signal: Signal) {
         match &mut self.program {
-            Program::Sockets | Program::Server(_) => {}
+            Program::Sockets | Program::Server(_) | Program::Probe(_) => {}
             // A refused signal is in the agent's counters.
             Program::Agent(endpoint) => drop(endpoint.agent.handle_signal(now, signal)),
             Program::Guest(guest) => guest.handle_signal(now, signal),
@@ -253,6 +276,9 @@ impl Node {
             (Program::Server(serving), Some(datagram)) => {
                 serving.receive(now, self.id, &self.sockets, datagram);
             }
+            (Program::Probe(probing), Some(datagram)) => {
+                probing.probe.handle_input(now, crate::discovery::Input::Datagram(datagram));
+            }
             (Program::Agent(endpoint), Some(datagram)) => {
                 let received = endpoint.agent.handle_input(now, Input::Datagram(datagram));
                 if let Received::Data { payload, .. } = received {
@@ -268,6 +294,7 @@ impl Node {
         let mut buf = [0; BUFFER];
         match &mut self.program {
             Program::Sockets => Polled::Wait(None),
+            Program::Probe(probing) => probing.poll(now, at, self.id, &mut self.sockets, &mut self.streams),
             Program::Guest(guest) => guest::polled(self.id, guest.poll(now)),
             Program::Server(serving) => match serving.poll(now, self.id, &mut self.sockets) {
                 Polled::Packets(packets) => {

@@ -52,7 +52,7 @@ impl World {
     /// The local and the remote candidate of the pair that the agent selected last for its first component.
     pub fn selected(&self, host: HostId) -> Option<(&Candidate, &Candidate)> {
         self.events(host).iter().rev().find_map(|(_, event)| match event {
-            Event::Selected { component: ComponentId::FIRST, local, remote } => Some((local, remote)),
+            Event::Selected { component: ComponentId::FIRST, local, remote } => Some((&**local, &**remote)),
             _ => None,
         })
     }

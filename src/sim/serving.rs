@@ -81,7 +81,7 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    fn new(server: Server) -> Self {
+    pub(super) fn new(server: Server) -> Self {
         Self { server, next_socket: 0, forwards: Vec::new() }
     }
 
@@ -89,6 +89,13 @@ impl Serving {
         let socket = self.new_socket();
         self.server.add_socket(socket, addr);
         (socket, addr)
+    }
+
+    /// The four sockets of two addresses with two ports each.
+    pub(super) fn listen_behavior(&mut self, addrs: [[SocketAddr; 2]; 2]) -> Sockets {
+        let bound = addrs.map(|one| one.map(|addr| (self.new_socket(), addr)));
+        self.server.add_behavior_sockets(bound);
+        bound.concat()
     }
 
     fn new_socket(&mut self) -> SocketId {

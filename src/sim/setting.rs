@@ -140,6 +140,17 @@ impl World {
         ip
     }
 
+    /// Adds a data stream to the agent of a host, with a socket for each component on each of its addresses.
+    pub fn add_stream(&mut self, host: HostId, components: u16) {
+        let ips: Vec<IpAddr> = self.topology.addresses(host).collect();
+        let node = &mut self.nodes[host.0];
+        let added = node.endpoint_mut().map(|endpoint| endpoint.add_stream(self.now, components, &ips));
+        let opened = added.unwrap_or_default();
+        node.sockets.extend(opened.sockets);
+        node.streams.listen(opened.listeners);
+        self.drain(host);
+    }
+
     /// Takes an address away from a host; its agent is told.
     pub fn remove_interface(&mut self, host: HostId, ip: IpAddr) {
         self.topology.detach(host, ip);

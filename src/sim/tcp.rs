@@ -188,6 +188,10 @@ impl World {
                 _ => None,
             },
             Program::Sockets => message.map(|message| message.payload),
+            Program::Probe(probing) => {
+                probing.tell(self.now, &input);
+                None
+            }
             Program::Guest(_) => None,
             Program::Server(serving) => {
                 let stream = message.and_then(|it| node.streams.list.iter().find(|s| s.socket == it.socket));
@@ -218,9 +222,9 @@ impl World {
                 let listener = streams.listeners.iter().find(|(_, addr)| *addr == local).map(|(id, _)| *id);
                 let is_open = match node.program {
                     Program::Sockets => true,
+                    Program::Agent(_) | Program::Probe(_) => listener.is_some(),
                     // Guests have UDP only.
                     Program::Guest(_) => false,
-                    Program::Agent(_) => listener.is_some(),
                     Program::Server(_) => node.sockets.iter().any(|(_, addr)| *addr == local),
                 };
                 if !is_open {

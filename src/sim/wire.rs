@@ -7,6 +7,7 @@ use super::node::HostId;
 use super::packet::{Captured, Fate, Packet, Protocol};
 use super::topology::{Network, Next};
 use super::world::{Parcel, Rank, World};
+use crate::agent::Input;
 use crate::time::Instant;
 
 /// Where a datagram comes to.
@@ -31,6 +32,18 @@ impl World {
         let (protocol, payload) = (Protocol::Udp, payload.to_vec());
         let packet = Packet { protocol, origin: None, source, destination, payload };
         self.travel(Place::Network(Network::INTERNET), packet);
+    }
+
+    /// Tells an agent by ICMP that nobody receives what it sends from `local` to `destination`, whether that is true or not.
+    ///
+    /// # Panics
+    /// If there is no agent on this host.
+    pub fn report_unreachable(&mut self, host: HostId, local: SocketAddr, destination: SocketAddr) {
+        let socket = self.nodes[host.0].sockets.iter().find(|(_, addr)| *addr == local);
+        let Some((socket, _)) = socket.copied() else { return };
+        self.with_agent(host, |agent, now| {
+            let _ = agent.handle_input(now, Input::Unreachable { socket, local: local.ip(), destination });
+        });
     }
 
     /// Records the wire from now on.

@@ -130,6 +130,12 @@ impl<K: Copy> Transactions<K> {
         self.due.insert((next, id));
     }
 
+    /// Gives back what is allocated, but room for so many.
+    pub fn shrink_to(&mut self, room: usize) {
+        self.open.shrink_to(room);
+        self.due.shrink_to(room);
+    }
+
     /// The open transaction of this id.
     pub fn find(&self, id: TransactionId) -> Option<&Transaction<K>> {
         self.open.get(&id)
@@ -210,12 +216,11 @@ impl<K: Copy> Transactions<K> {
     }
 
     /// The owners of all that was not cancelled, in the order of their deadlines.
-    pub fn into_owners(self) -> Vec<K> {
-        let live = self.due.iter().filter_map(|(_, id)| {
+    pub fn owners(&self) -> impl Iterator<Item = K> + '_ {
+        self.due.iter().filter_map(|(_, id)| {
             let transaction = self.open.get(id)?;
             (!transaction.cancelled).then_some(transaction.owner)
-        });
-        live.collect()
+        })
     }
 
     /// When [`Self::poll_due`] has something next.
@@ -341,7 +346,7 @@ mod tests {
         }
         transactions.cancel(TransactionId([3; 12]));
         transactions.retain(|owner| *owner != 4);
-        assert_eq!(transactions.into_owners(), [2, 1]);
+        assert_eq!(transactions.owners().collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]

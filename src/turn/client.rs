@@ -165,6 +165,15 @@ impl Client {
         live
     }
 
+    /// A hard ICMP error (RFC 8489 §6.2.1): nobody receives what is sent to the server. Anybody can forge it, so that it
+    /// counts for a server that has never answered only: [`Event::Problem`] tells.
+    pub fn unreachable(&mut self, now: Instant) {
+        if self.traffic.requests > 0 && self.traffic.answers == 0 && !self.allocation.is_over() {
+            self.requests.take();
+            self.fail(now, Purpose::Allocate, Problem::Unreachable);
+        }
+    }
+
     /// Whether there is an allocation whose server does not know where its client is: from [`Client::detach`] until
     /// [`Event::Moved`].
     pub fn is_moving(&self) -> bool {

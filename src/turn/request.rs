@@ -131,7 +131,7 @@ impl Requests {
     pub(super) fn take(&mut self) -> Vec<Purpose> {
         self.outgoing.clear();
         self.doubted.clear();
-        std::mem::take(&mut self.transactions).into_owners()
+        std::mem::take(&mut self.transactions).owners().collect()
     }
 
     /// Sends it no more, but takes its answer.

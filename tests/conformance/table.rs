@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// A file of rules and one of rows each.
-pub(crate) const TOPICS: [&str; 5] = ["ice", "trickle_sdp", "consent", "stun", "tcp"];
+pub(crate) const TOPICS: [&str; 7] = ["ice", "trickle_sdp", "consent", "stun", "tcp", "nat", "portmap"];
 
 /// How strong a rule is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

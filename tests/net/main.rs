@@ -7,6 +7,8 @@ mod connection;
 mod dns;
 mod eyeballs;
 mod names;
+#[cfg(feature = "portmap")]
+mod portmap;
 mod probe;
 mod relay;
 mod server;

@@ -44,7 +44,7 @@ async fn complete_over_tcp(a: &Session, b: &Session) -> Vec<(Candidate, Candidat
             }
             match event {
                 Event::Signal(signal) => to.signal(signal).await.unwrap(),
-                Event::Selected { local, remote, .. } => selected.push((local, remote)),
+                Event::Selected { local, remote, .. } => selected.push((*local, *remote)),
                 _ => {}
             }
         }

@@ -1,5 +1,5 @@
 //! Two `floe peer` processes across real NATs, with `floe server` and with coturn, in network namespaces that each test
-//! makes and removes. It needs root, `ip` and `nft`, `turnserver` (coturn) and python3, so every test is ignored unless
+//! makes and removes. It needs root, `ip` and `nft`, `turnserver` (coturn), `miniupnpd` and python3, so every test is ignored unless
 //! asked for:
 //!
 //! ```text
@@ -8,8 +8,11 @@
 #![expect(clippy::unwrap_used, reason = "what the lab cannot do fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the lab waits for real processes in real time")]
 
+mod home;
 mod lab;
+mod map;
 mod names;
+mod nat;
 mod nats;
 mod paths;
 mod peer;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::*;
+use floe::agent::{Announced, Race};
 use floe::io::{Datagram, Socket, SocketId};
 use floe::sdp::Fragment;
 use floe::signal::What;
@@ -196,4 +197,52 @@ fn a_check_that_overtakes_the_answer_is_answered() {
     // A success response with the transaction id of the check (RFC 8489 §5).
     let answers = |bytes: &[u8]| bytes[..2] == [1, 1] && bytes[8..20] == check[8..20];
     assert!(sent.iter().any(|(to, bytes)| *to == source && answers(bytes)), "{sent:?}");
+}
+
+/// RFC 8445 §8.2 over RFC 8839 §4.4.2: two lite agents with two pairs. The offer that follows has the selected one alone,
+/// and its answer completes the session.
+#[test]
+fn two_lite_agents_agree_by_an_updated_offer_and_its_answer() {
+    let now = epoch();
+    let mut sides = [(Role::Controlling, 1), (Role::Controlled, 2)].map(|(role, host)| {
+        let mut agent = Agent::new(Config::new(role, [host; 32]).lite(), now);
+        for (socket, port) in [(0, 5000), (1, 5001)] {
+            let addr = SocketAddr::from(([192, 0, 2, host], port));
+            agent.add_socket(now, SocketId(socket), Socket::udp(addr)).expect("a socket");
+        }
+        agent.end_of_sockets(now);
+        Side { agent, ..Side::new(role, host, now) }
+    });
+    let [offerer, answerer] = &mut sides;
+    assert_eq!((offerer.drain(), answerer.drain()), (vec![], vec![]));
+    let blank = offerer.local.clone();
+    let offer = read(&describe(offerer, blank, Candidates::Listed));
+    answerer.take(now, offer.signals());
+    assert_eq!(answerer.drain(), []);
+    let answer = read(&describe(answerer, Description::answer_to(&offer), Candidates::Listed));
+    offerer.take(now, answer.signals());
+    assert_eq!(offerer.drain(), []);
+    assert_eq!([offerer.agent.state(), answerer.agent.state()], [State::Checking; 2]);
+
+    let local = offerer.local.clone();
+    let text = describe(offerer, local, Candidates::Listed);
+    assert_eq!(
+        (count(&text, "a=candidate:"), count(&text, "a=remote-candidates:1 192.0.2.2 ")),
+        (1, 1),
+        "{text}"
+    );
+    let offer = read(&text);
+    let announced: Vec<Announced> = offer.announced(0).into_iter().map(Announced::from).collect();
+    assert_eq!(answerer.agent.handle_remote_candidates(now, 0, &announced), Race::Won);
+    assert_eq!(answerer.drain(), []);
+    assert_eq!([offerer.agent.state(), answerer.agent.state()], [State::Checking, State::Completed]);
+    let local = answerer.local.clone();
+    let text = describe(answerer, local, Candidates::Listed);
+    assert_eq!((count(&text, "a=candidate:"), count(&text, "a=remote-candidates")), (1, 0), "{text}");
+    // An answer that lists another candidate confirms nothing.
+    let other = text.replace(" 5000 ", " 5009 ").replace(" 5001 ", " 5000 ").replace(" 5009 ", " 5001 ");
+    assert_eq!(read(&other).confirmations(&offer), []);
+    let answer = read(&text);
+    offerer.take(now, answer.confirmations(&offer));
+    assert_eq!(offerer.agent.state(), State::Completed);
 }

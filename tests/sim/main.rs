@@ -6,6 +6,7 @@ mod attack;
 mod connections;
 mod consent;
 mod diagnosis;
+mod discovery;
 mod failover;
 mod faults;
 mod guest;
@@ -30,6 +31,7 @@ mod roles;
 mod scenarios;
 mod schedule;
 mod spare;
+mod streams;
 mod tcp;
 mod trickle;
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use floe::agent::Why;
 use floe::credentials::Credentials;
 use floe::error::SignalError;
 use floe::io::ComponentId;
 use floe::signal::{Signal, What};
-use floe::sim::{Fate, HostId, Nat, World};
-use floe::{Config, Event, Role, State};
+use floe::sim::{Fate, HostId, Interface, Nat, World};
+use floe::{Agent, Config, Event, Role, State};
 
 use super::{ROLES, ms, secs, seed};
 
@@ -254,4 +255,40 @@ fn a_restart_after_unused_relays_were_given_back_allocates_anew() {
     world.with_agent(a, floe::Agent::restart);
     world.run_until(secs(20), |w| completions(w, a) == 2 && completions(w, b) == 2);
     assert!(world.selected_types(a, b).contains(&floe::candidate::CandidateType::Relayed), "{world}");
+}
+
+/// RFC 8838 §13: after the end of candidates those of another socket are not signalled, and a peer whose NAT lets nobody
+/// in whom it has not written to would never hear of it.
+#[test]
+fn an_agent_whose_signalled_sockets_are_gone_before_the_nomination_asks_for_a_restart() {
+    for (roles, removed_first) in ROLES.into_iter().zip([true, false]) {
+        let mut world = World::new(17);
+        let stun = world.stun_server();
+        let nat = world.nat(Nat::port_restricted());
+        let a = world.agent(nat, Config::new(roles[0], seed(1)).stun_server(stun));
+        let b = world.agent(Nat::port_restricted(), Config::new(roles[1], seed(2)).stun_server(stun));
+        world.signal_one_way(a, b, secs(2));
+        world.signal_one_way(b, a, secs(2));
+        world.run_for(secs(1));
+        let asks = |world: &World| {
+            let needed = Event::RestartNeeded(Why::PathGone);
+            world.events(a).iter().filter(|(_, event)| *event == needed).count()
+        };
+        let old = world.addresses(a)[0];
+        if removed_first {
+            world.remove_interface(a, old);
+            assert_eq!(asks(&world), 0, "without a socket a restart is of no use");
+        }
+        world.add_interface(a, Interface::v4(nat));
+        if !removed_first {
+            assert_eq!(asks(&world), 0, "the socket that the peer knows is still there");
+            world.remove_interface(a, old);
+        }
+        world.run_for(secs(10));
+        assert_eq!(asks(&world), 1, "{world}");
+        assert!(!world.completed(a) && !world.completed(b), "nobody gets in: {world}");
+        world.with_agent(a, Agent::restart);
+        world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
+        assert_eq!(asks(&world), 1, "{world}");
+    }
 }

@@ -31,7 +31,7 @@ impl Agent {
             policy: self.config.policy,
             age: self.now.saturating_duration_since(self.notes.born),
             patience,
-            gathering_ended: self.gathering_ended,
+            gathering_ended: self.has_gathered_all(),
             peer: self.peer(),
             bases: self.bases.iter().map(|(id, base)| self.base(id, base, &servers)).collect(),
             servers,

@@ -139,6 +139,7 @@ impl Display for Pair {
             Standing::Failed(Failure::Asymmetric(from)) => write!(f, "answered from {from} instead")?,
             Standing::Failed(Failure::Incomplete) => f.write_str("answered without a mapped address")?,
             Standing::Failed(Failure::NotPermitted) => f.write_str("the relay does not send there")?,
+            Standing::Failed(Failure::Unreachable) => f.write_str("ICMP says that nobody is there")?,
             Standing::Failed(Failure::ConsentLost) => f.write_str("consent lost")?,
             Standing::Failed(Failure::Disconnected(why)) => write!(f, "no connection: {why}")?,
         }

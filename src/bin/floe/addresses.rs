@@ -7,7 +7,7 @@ use std::str::FromStr;
 use floe::Config;
 use floe::agent::HostNames;
 use floe::candidate::TcpRank;
-use floe::net::{Builder, Endpoint, InterfaceFilter};
+use floe::net::{Builder, Endpoint, InterfaceFilter, PortMapping};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Addresses {
@@ -32,6 +32,12 @@ pub(crate) struct Addresses {
     /// A NAT translates the local address one to one: signal the external one too; may be repeated
     #[arg(long, value_name = "LOCAL=EXTERNAL")]
     external: Vec<External>,
+    /// Have the gateway map the ports (PCP, NAT-PMP, UPnP), and signal them
+    #[arg(long)]
+    map: bool,
+    /// The gateway to ask, in place of the default one
+    #[arg(long, value_name = "ADDR", requires = "map")]
+    gateway: Option<IpAddr>,
 }
 
 /// An address of this machine, and what it is outside.
@@ -73,10 +79,14 @@ impl Addresses {
         if self.no_ipv6 {
             endpoint = endpoint.ipv4_only();
         }
-        match &self.port_range {
-            Some(ports) => endpoint.port_range(ports.clone()),
-            None => endpoint,
+        if let Some(ports) = &self.port_range {
+            endpoint = endpoint.port_range(ports.clone());
         }
+        if self.map {
+            let mapping = self.gateway.iter().fold(PortMapping::new(), |all, ip| all.gateway(*ip));
+            endpoint = endpoint.port_mapping(mapping);
+        }
+        endpoint
     }
 
     /// What an agent is told of them.

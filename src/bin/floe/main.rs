@@ -5,6 +5,9 @@ mod demo;
 mod exit;
 mod gather;
 mod lines;
+mod map;
+mod nat;
+mod nat_words;
 mod peer;
 mod probe;
 mod server;
@@ -29,8 +32,10 @@ enum Command {
     Peer(peer::Args),
     Server(server::Args),
     Gather(gather::Args),
+    Map(map::Args),
     Stun(probe::Stun),
     Turn(probe::Turn),
+    Nat(nat::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -43,8 +48,10 @@ fn main() -> std::process::ExitCode {
         Command::Peer(args) => block_on(peer::run(args)),
         Command::Server(args) => block_on(server::run(args)),
         Command::Gather(args) => block_on(gather::run(args)),
+        Command::Map(args) => block_on(map::run(args)),
         Command::Stun(args) => block_on(probe::stun(args)),
         Command::Turn(args) => block_on(probe::turn(args)),
+        Command::Nat(args) => block_on(nat::run(args)),
     };
     match result {
         Ok(()) => std::process::ExitCode::SUCCESS,

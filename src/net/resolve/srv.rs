@@ -42,6 +42,16 @@ pub(super) fn service(uri: &Uri) -> Option<&'static str> {
     }
 }
 
+/// The service and protocol labels of behaviour discovery (RFC 5780 §5.1).
+pub(super) fn behavior_service(uri: &Uri) -> Option<&'static str> {
+    match (uri.scheme, uri.transport_or_default()) {
+        (Scheme::Stun, Transport::Udp) => Some("_stun-behavior._udp"),
+        (Scheme::Stun, Transport::Tcp) => Some("_stun-behavior._tcp"),
+        (Scheme::Stuns, Transport::Tcp) => Some("_stun-behaviors._tcp"),
+        _ => None,
+    }
+}
+
 /// The order in which servers are tried: by priority, and among equals by a draw that weight favours; `below` draws a
 /// number below its argument.
 pub(super) fn in_order(mut records: Vec<Srv>, mut below: impl FnMut(u32) -> u32) -> Vec<Srv> {
@@ -65,6 +75,20 @@ pub(super) fn in_order(mut records: Vec<Srv>, mut below: impl FnMut(u32) -> u32)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 5780 §5.1, and the default ports of RFC 8489 §8.1 without a record.
+    #[test]
+    fn behaviour_discovery_has_services_of_its_own() {
+        let of = |text: &str, transport| {
+            let mut uri: Uri = text.parse().unwrap();
+            uri.transport = transport;
+            (behavior_service(&uri), uri.port_or_default())
+        };
+        assert_eq!(of("stun:example.org", None), (Some("_stun-behavior._udp"), 3478));
+        assert_eq!(of("stun:example.org", Some(Transport::Tcp)), (Some("_stun-behavior._tcp"), 3478));
+        assert_eq!(of("stuns:example.org", Some(Transport::Tcp)), (Some("_stun-behaviors._tcp"), 5349));
+        assert_eq!(of("turn:example.org", None).0, None);
+    }
 
     fn record(priority: u16, weight: u16) -> Srv {
         Srv { priority, weight, port: 3478, target: format!("{priority}-{weight}.example.org") }

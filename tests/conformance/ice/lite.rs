@@ -7,11 +7,11 @@ use floe::candidate::{Candidate, CandidateType};
 use floe::io::{ComponentId, Socket, SocketId};
 use floe::signal::{Signal, What};
 use floe::sim::{Interface, Nat, World};
-use floe::{Agent, Config, Event, Output, Role};
+use floe::{Agent, Config, Event, Output, Role, State};
 use proptest::prelude::*;
 
 use super::gathering::{candidates, config};
-use crate::bench::secs;
+use crate::bench::{Bench, PEER_PWD, ms, secs};
 
 /// The candidates of a lite agent that gets sockets on these addresses, in this order.
 fn lite(addresses: &[&str], components: u16) -> Vec<Candidate> {
@@ -122,4 +122,104 @@ fn two_lite_agents_with_both_families_select_ipv6() {
     let [(a_local, a_remote), (b_local, b_remote)] = hosts.map(|host| world.selected(host).expect("a pair"));
     assert_eq!((&a_local.address, &a_remote.address), (&b_remote.address, &b_local.address));
     assert!(a_local.address.socket().is_some_and(|addr| addr.is_ipv6()), "{world}");
+}
+
+/// What a host has signalled with this word.
+fn said(world: &World, host: floe::sim::HostId, kind: &str) -> Vec<String> {
+    let lines = world.signals(host).into_iter().map(|signal| signal.to_string());
+    lines.filter(|line| line.split(' ').any(|it| it == kind)).collect()
+}
+
+/// ICE-8.2-c: nobody completes before the controlled agent has the selected pair, nor the controlling one before its
+/// answer; with one pair there is nothing to agree on.
+#[test]
+fn two_lite_agents_with_several_pairs_complete_after_the_updated_exchange() {
+    let both = || vec![Interface::v6(Nat::none()), Interface::v4(Nat::none())];
+    for (far, agree) in [(both(), true), (vec![Interface::v4(Nat::none())], false)] {
+        let mut world = World::new(5);
+        let near = both();
+        let a = world.agent(near, Config::new(Role::Controlling, [1; 32]).lite());
+        let b = world.agent(far, Config::new(Role::Controlled, [2; 32]).lite());
+        world.signal_one_way(a, b, ms(100));
+        world.signal_one_way(b, a, ms(100));
+        let mut done = [a, b].map(|host| (host, None));
+        for _ in 0..50 {
+            world.run_for(ms(10));
+            for (host, at) in &mut done {
+                if at.is_none() && world.completed(*host) {
+                    *at = Some(world.elapsed());
+                }
+            }
+        }
+        let expected = if agree { [300, 200] } else { [100, 100] };
+        assert_eq!(done.map(|(_, at)| at), expected.map(|at| Some(ms(at))), "{world}");
+        let count = usize::from(agree);
+        assert_eq!([said(&world, a, "selected").len(), said(&world, b, "confirmed").len()], [count; 2]);
+        assert_eq!([said(&world, b, "selected").len(), said(&world, a, "confirmed").len()], [0; 2]);
+    }
+}
+
+/// A lite agent of `role` with two pairs, whose peer is a lite one too.
+fn with_two_pairs(role: Role) -> Bench {
+    let mut bench = Bench::of(Config::new(role, [7; 32]).lite());
+    bench.signal(&format!("0 credentials ufrag=peer pwd={PEER_PWD} lite options=ice2,trickle"));
+    for (port, priority) in [(6000, 900), (6001, 800)] {
+        bench.signal(&format!("0 candidate:{port} 1 udp {priority} 192.0.2.2 {port} typ host"));
+    }
+    bench.signal("0 end-of-candidates");
+    bench
+}
+
+/// ICE-8.2-c: what the controlling agent has selected is what it waits for, and only that.
+#[test]
+fn a_lite_agent_takes_no_other_pair_than_the_one_that_both_have_selected() {
+    let ours = "192.0.2.1 5000";
+    let mut bench = with_two_pairs(Role::Controlling);
+    let line = bench.signals().pop().expect("a signal");
+    assert!(line.ends_with(" selected 1 192.0.2.1 5000 192.0.2.2 6000"), "{line}");
+    bench.signal(&format!("0 confirmed 1 192.0.2.2 6001 {ours}"));
+    bench.wait(secs(10));
+    assert_eq!((bench.agent.state(), bench.is_usable()), (State::Checking, false), "not what was selected");
+    bench.signal(&format!("0 confirmed 1 192.0.2.2 6000 {ours}"));
+    assert_eq!((bench.agent.state(), bench.is_usable()), (State::Completed, true));
+
+    let mut bench = with_two_pairs(Role::Controlled);
+    bench.wait(secs(10));
+    assert_eq!(bench.agent.state(), State::Checking);
+    bench.signal(&format!("0 confirmed 1 192.0.2.2 6000 {ours}"));
+    assert_eq!(bench.agent.state(), State::Checking, "who is controlled has nothing confirmed");
+    let unknown: Signal = format!("0 selected 1 192.0.2.2 6002 {ours}").parse().expect("a signal");
+    assert!(bench.with_agent(|agent, now| agent.handle_signal(now, unknown)).is_err());
+    bench.signal(&format!("0 selected 1 192.0.2.2 6001 {ours}"));
+    assert_eq!(bench.agent.state(), State::Completed);
+    let line = bench.signals().pop().expect("a signal");
+    assert!(line.ends_with(" confirmed 1 192.0.2.1 5000 192.0.2.2 6001"), "{line}");
+
+    // A peer that never agrees is not waited for without end.
+    let mut bench = with_two_pairs(Role::Controlling);
+    bench.wait(secs(45));
+    assert_eq!(bench.agent.state(), State::Failed);
+    // A full agent is told by checks.
+    let mut bench = Bench::new(Role::Controlled);
+    let selected: Signal = format!("0 selected 1 192.0.2.2 6000 {ours}").parse().expect("a signal");
+    assert!(bench.with_agent(|agent, now| agent.handle_signal(now, selected)).is_err());
+}
+
+/// SDP-4.4.2.2-a without the order of offers: one of the two yields, whichever word comes first.
+#[test]
+fn two_lite_agents_that_both_believe_to_control_end_with_one_pair() {
+    for seed in 1..20 {
+        let mut world = World::new(seed);
+        let hosts = [1, 2].map(|byte| {
+            let interfaces = [(); 2].map(|()| Interface::v4(Nat::none()));
+            world.agent(interfaces, Config::new(Role::Controlling, [byte * seed as u8; 32]).lite())
+        });
+        let [a, b] = hosts;
+        world.signal(a, b);
+        world.run_until(secs(5), |w| w.completed(a) && w.completed(b));
+        let [(la, ra), (lb, rb)] = hosts.map(|host| world.selected(host).expect("a pair"));
+        assert_eq!((&la.address, &ra.address), (&rb.address, &lb.address), "{world}");
+        let roles = hosts.map(|host| world.agent_ref(host).role());
+        assert_ne!(roles[0], roles[1], "{world}");
+    }
 }

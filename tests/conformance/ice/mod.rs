@@ -15,3 +15,4 @@ mod servers;
 mod serving;
 mod session;
 mod trickle;
+mod unreachable;

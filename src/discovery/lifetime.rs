@@ -1,0 +1,238 @@
+//! How long a mapping lives, and what keeps it alive (RFC 5780 §4.6).
+//!
+//! A socket asks the server once, which makes its mapping, and is silent from then on. After a time T another socket has
+//! the server answer to the first one's external port (RESPONSE-PORT): what arrives tells that the mapping is alive.
+//! Instead of one T after the other, several sockets wait for as many T at the same time, first over the whole range,
+//! then between the longest T that was survived and the shortest that was not.
+
+use std::net::SocketAddr;
+
+use super::ask::{Ask, AskId, Outcome};
+use super::asks::Asks;
+use super::report::{Finding, Lifetime, Refresh, Report};
+use super::why::Why;
+use crate::io::SocketId;
+use crate::time::{Duration, Instant};
+
+/// Times that are tried first, in seconds.
+const TIMES: [u64; 14] = [10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200];
+/// Sockets of the second row.
+const FINER: u32 = 8;
+/// A bracket that is narrower is narrow enough.
+const NARROW: Duration = Duration::from_secs(4);
+/// From the first request about a mapping to the last one of its first transaction: so long it may have lived on.
+const SLACK: Duration = Duration::from_millis(3500);
+
+/// A mapping that waits to be looked at.
+#[derive(Debug)]
+struct Waiting {
+    socket: SocketId,
+    made: AskId,
+    after: Duration,
+    looked: Option<AskId>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Does RESPONSE-PORT work at all?
+    Control(Waiting),
+    /// The first row, and the second.
+    Row(Vec<Waiting>),
+    /// Is it alive after traffic from outside?
+    Inbound(Waiting, Turn),
+}
+
+/// The first look is the traffic from outside, the second one tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Second,
+}
+
+#[derive(Debug)]
+pub(super) struct Test {
+    server: SocketAddr,
+    longest: Duration,
+    /// The socket that asks about the others.
+    asker: Option<(SocketId, AskId)>,
+    phase: Option<Phase>,
+    alive: Duration,
+    dead: Option<Duration>,
+    rows: u8,
+}
+
+impl Test {
+    pub(super) fn new(server: SocketAddr, longest: Duration) -> Self {
+        Self { server, longest, asker: None, phase: None, alive: Duration::ZERO, dead: None, rows: 0 }
+    }
+
+    /// Goes on; true when it is over.
+    pub(super) fn poll(&mut self, now: Instant, asks: &mut Asks, report: &mut Report) -> bool {
+        match self.step(now, asks, report) {
+            Some(Err(why)) => {
+                if report.lifetime.known().is_none() {
+                    report.lifetime = Finding::Unknown(why);
+                }
+                report.refresh = Finding::Unknown(why);
+                asks.sockets.close_all();
+                true
+            }
+            Some(Ok(())) => {
+                asks.sockets.close_all();
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// `None` while something is waited for.
+    fn step(&mut self, now: Instant, asks: &mut Asks, report: &mut Report) -> Option<Result<(), Why>> {
+        let server = self.server;
+        let (asker, own) = *self.asker.get_or_insert_with(|| {
+            let socket = asks.open();
+            (socket, asks.ask(Ask::new(socket, server)))
+        });
+        let Some(own) = asks.outcome(own)?.answer() else { return Some(Err(Why::NoAnswer)) };
+        let own = own.mapped;
+        loop {
+            let Some(phase) = &mut self.phase else {
+                self.phase = Some(Phase::Control(Waiting::new(server, Duration::ZERO, asks)));
+                continue;
+            };
+            match phase {
+                Phase::Control(waiting) => {
+                    match waiting.look(now, asker, own, server, asks)? {
+                        Look::Alive => {}
+                        Look::Dead => return Some(Err(Why::Ignored)),
+                        Look::Never(why) => return Some(Err(why)),
+                    }
+                    waiting.close(asks);
+                    let seconds = TIMES.iter().map(|seconds| Duration::from_secs(*seconds));
+                    let mut times: Vec<_> = seconds.filter(|time| *time < self.longest).collect();
+                    times.push(self.longest);
+                    self.phase = Some(Phase::Row(row(server, &times, asks)));
+                }
+                Phase::Row(row) => {
+                    let mut is_open = false;
+                    let mut first_dead = None;
+                    for waiting in row.iter_mut() {
+                        match waiting.look(now, asker, own, server, asks) {
+                            // What is looked at behind a dead one does not matter.
+                            None => {
+                                is_open = true;
+                                break;
+                            }
+                            Some(Look::Alive) => self.alive = self.alive.max(waiting.after),
+                            Some(Look::Dead) => {
+                                first_dead = Some(waiting.after);
+                                break;
+                            }
+                            Some(Look::Never(why)) => return Some(Err(why)),
+                        }
+                    }
+                    if is_open {
+                        // The later ones have their own times.
+                        for waiting in row.iter_mut() {
+                            let _ = waiting.look(now, asker, own, server, asks);
+                        }
+                        return None;
+                    }
+                    for waiting in row.iter() {
+                        waiting.close(asks);
+                    }
+                    self.rows += 1;
+                    self.dead = first_dead.or(self.dead);
+                    let Some(dead) = self.dead else {
+                        report.lifetime = Finding::Known(Lifetime::LongerThan(self.alive));
+                        report.refresh = Finding::Unknown(Why::NotMeasured);
+                        return Some(Ok(()));
+                    };
+                    if dead <= self.alive {
+                        return Some(Err(Why::Unstable));
+                    }
+                    let gap = dead.saturating_sub(self.alive);
+                    if self.rows < 2 && gap > NARROW {
+                        let parts = FINER + 1;
+                        let times: Vec<_> = (1..parts).map(|n| self.alive + gap * n / parts).collect();
+                        self.phase = Some(Phase::Row(self::row(server, &times, asks)));
+                        continue;
+                    }
+                    let upper = dead + SLACK;
+                    report.lifetime = Finding::Known(Lifetime::Between(self.alive, upper));
+                    let look = self.alive * 4 / 5;
+                    if look * 2 <= upper {
+                        return Some(Err(Why::TooFew));
+                    }
+                    self.phase = Some(Phase::Inbound(Waiting::new(server, look, asks), Turn::First));
+                }
+                Phase::Inbound(waiting, turn) => {
+                    match (waiting.look(now, asker, own, server, asks)?, *turn) {
+                        (Look::Never(why), _) => return Some(Err(why)),
+                        (Look::Dead, Turn::First) => return Some(Err(Why::Unstable)),
+                        (Look::Alive, Turn::First) => {
+                            *turn = Turn::Second;
+                            waiting.looked = None;
+                        }
+                        (look, Turn::Second) => {
+                            let is_alive = look == Look::Alive;
+                            let refresh = if is_alive { Refresh::Inbound } else { Refresh::Outbound };
+                            report.refresh = Finding::Known(refresh);
+                            return Some(Ok(()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a look at a mapping tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Alive,
+    Dead,
+    Never(Why),
+}
+
+fn row(server: SocketAddr, times: &[Duration], asks: &mut Asks) -> Vec<Waiting> {
+    times.iter().map(|after| Waiting::new(server, *after, asks)).collect()
+}
+
+impl Waiting {
+    fn new(server: SocketAddr, after: Duration, asks: &mut Asks) -> Self {
+        let socket = asks.open();
+        Self { socket, made: asks.ask(Ask::new(socket, server)), after, looked: None }
+    }
+
+    fn close(&self, asks: &mut Asks) {
+        asks.sockets.close(self.socket);
+    }
+
+    /// Has the server answer to the mapping when it is time; `None` while it is waited for.
+    fn look(
+        &mut self,
+        now: Instant,
+        asker: SocketId,
+        own: SocketAddr,
+        server: SocketAddr,
+        asks: &mut Asks,
+    ) -> Option<Look> {
+        let Some(made) = asks.outcome(self.made)?.answer() else { return Some(Look::Never(Why::NoAnswer)) };
+        // The answer goes to the address that asks.
+        if made.mapped.ip() != own.ip() {
+            return Some(Look::Never(Why::SeveralAddresses));
+        }
+        let Some(looked) = self.looked else {
+            let ask = Ask::new(asker, server).respond_to(made.mapped.port(), self.socket);
+            self.looked = Some(asks.ask(ask.not_before(now + self.after)));
+            return None;
+        };
+        Some(match asks.outcome(looked)? {
+            Outcome::Answer(_) => Look::Alive,
+            Outcome::Refused(code) => Look::Never(Why::Refused(code)),
+            Outcome::Silent | Outcome::Ignored => Look::Dead,
+            Outcome::NoSocket => Look::Never(Why::NoSocket),
+            _ => Look::Never(Why::Unreadable),
+        })
+    }
+}
