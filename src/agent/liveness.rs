@@ -17,6 +17,9 @@
 //! A peer that hears nothing while we hear it has no other way to say so than its checks on another pair: those count as
 //! a suspicion too, which our traffic cannot end, only an answer on the pair in use.
 
+#[cfg(test)]
+mod tests;
+
 use crate::checks::PairId;
 use crate::stun::TransactionId;
 use crate::time::{Duration, Instant, earliest};
@@ -45,6 +48,8 @@ const ASKED_TWICE: Duration = Duration::from_millis(300);
 const ASKED_LAST: Duration = Duration::from_millis(600);
 /// A pair that has not answered again for so long is none to change to, if another one answers.
 const ALIVE: Duration = Duration::from_millis(500);
+/// A peer whose questions had no reason is not listened to for so long: some ask on all pairs all the time.
+const DEAF: Duration = Duration::from_secs(5);
 /// Probes that are remembered.
 const MAX_OPEN: usize = 8;
 /// The round trip of a pair that was not measured.
@@ -137,6 +142,8 @@ pub(super) struct Liveness {
     unanswered: u8,
     /// When the peer asked last on another pair.
     told: Option<Instant>,
+    /// Until when that is ignored.
+    deaf: Option<Instant>,
     suspicion: Option<Box<Suspicion>>,
     announced: bool,
 }
@@ -152,6 +159,7 @@ impl Liveness {
             asked: None,
             unanswered: 0,
             told: None,
+            deaf: None,
             suspicion: None,
             announced: false,
         }
@@ -161,7 +169,7 @@ impl Liveness {
     /// common path nothing is.
     pub(super) fn heard(&mut self, now: Instant) -> bool {
         let gap = now.saturating_duration_since(self.last);
-        self.last = now;
+        (self.last, self.unanswered) = (now, 0);
         if gap > REGULAR_GAP {
             (self.gap, self.regular) = (REGULAR_GAP, 0);
         } else {
@@ -173,7 +181,7 @@ impl Liveness {
 
     /// A check of the peer arrived on the pair in use, or it answered one: it lives, whatever data does.
     pub(super) fn alive(&mut self, now: Instant) {
-        self.last = now;
+        (self.last, self.unanswered) = (now, 0);
     }
 
     /// A consent request left.
@@ -194,6 +202,9 @@ impl Liveness {
 
     /// The peer asked on another pair.
     pub(super) fn told(&mut self, now: Instant) {
+        if self.deaf.is_some_and(|until| now < until) {
+            return;
+        }
         let before = self.told.replace(now);
         let again = before.is_some_and(|before| now.saturating_duration_since(before) < ASKED_TWICE);
         if again && self.suspicion.is_none() {
@@ -208,7 +219,10 @@ impl Liveness {
     }
 
     fn end(&mut self) -> Option<News> {
-        if self.suspicion.take().is_some() {
+        if let Some(suspicion) = self.suspicion.take() {
+            if suspicion.cause == Cause::Told {
+                self.deaf = Some(self.last + DEAF);
+            }
             // Only traffic that has become regular again can fall silent again.
             (self.regular, self.told) = (0, None);
         }

@@ -112,7 +112,7 @@ impl Session {
         let (start, mut apart) = (self.world.elapsed(), Duration::ZERO);
         loop {
             let took = self.world.elapsed() - start;
-            if took.as_millis() % EVERY.as_millis() == 0 {
+            if took.as_millis().is_multiple_of(EVERY.as_millis()) {
                 self.send(talk);
             }
             let [a, b] = self.ends();
@@ -161,7 +161,6 @@ fn a_path_that_falls_silent_is_left_within_500_ms_by_both_ends() {
                     assert!(!session.world.events(host).iter().any(|(_, event)| asks(event)));
                 }
             }
-            println!("{roles:?} {hole:?} {worst:?}");
             assert!(worst.0 <= GOAL, "{roles:?} {hole:?} {worst:?}");
             assert!(worst.1 <= RTT, "{roles:?} {hole:?} {worst:?}");
         }
@@ -177,7 +176,6 @@ fn an_idle_session_leaves_a_dead_path_at_its_next_consent_check() {
             session.world.run_for(secs(31));
             session.black_hole(hole);
             let (took, apart) = session.moves(NOBODY, secs(10));
-            println!("{roles:?} {hole:?} {took:?} {apart:?}");
             assert!(took <= secs(7) && apart <= RTT, "{roles:?} {hole:?} {took:?} {apart:?}");
             // At most the better of the two that are left, later.
             session.world.run_for(secs(4));
@@ -202,7 +200,6 @@ fn an_application_that_only_sends_or_only_receives_is_moved_too() {
                 // What the receiver of data misses it misses at once.
                 let heard = hole == Hole::Both || hole == Hole::From(usize::from(talk[1]));
                 let limit = if heard { GOAL } else { secs(7) };
-                println!("{roles:?} {talk:?} {hole:?} {took:?} {apart:?}");
                 assert!(took <= limit && apart <= RTT, "{roles:?} {talk:?} {hole:?} {took:?} {apart:?}");
             }
         }
@@ -351,7 +348,7 @@ fn a_relay_takes_over_as_fast() {
             let talk = |world: &mut World, until: &dyn Fn(&World) -> bool| {
                 let start = world.elapsed();
                 while !until(world) && world.elapsed() - start < secs(3) {
-                    if (world.elapsed() - start).as_millis() % 20 == 0 {
+                    if (world.elapsed() - start).as_millis().is_multiple_of(20) {
                         world.send(a, b"data");
                         world.send(b, b"data");
                     }
@@ -370,7 +367,6 @@ fn a_relay_takes_over_as_fast() {
                 w.completed(hosts[at]) && w.agent_ref(hosts[at]).path(ComponentId::FIRST) != before[at]
             };
             let took = talk(&mut world, &|w| moved(w, 0) && moved(w, 1));
-            println!("{roles:?} {hole:?} {took:?}");
             assert!(took <= GOAL, "{roles:?} {hole:?} {took:?}");
         }
     }

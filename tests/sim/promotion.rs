@@ -124,7 +124,6 @@ fn round_trip_times_that_alternate_do_not_make_the_session_flap() {
             talk(&mut world, hosts, secs(60));
         }
         let changes = selections(&world, hosts[0]) - before;
-        println!("{high} {changes}");
         assert!(changes <= most, "{changes} in 40 minutes, {high}: {world}");
         assert_eq!(selections(&world, hosts[0]), selections(&world, hosts[1]), "{world}");
     }
@@ -158,7 +157,6 @@ fn a_path_that_comes_and_goes_is_taken_back_more_and_more_slowly() {
         back.push(world.elapsed() - mended);
         talk(&mut world, hosts, secs(3));
     }
-    println!("{back:?}");
     for (took, hold) in back.iter().zip([5, 10, 20, 40]) {
         assert!((secs(hold)..secs(hold + 10)).contains(took), "{back:?}");
     }
@@ -189,7 +187,6 @@ fn a_path_that_returns_after_minutes_is_taken_back() {
                 talk(&mut world, hosts, secs(1));
                 assert!(world.elapsed() - mended < secs(away + 120), "{away} {world}");
             }
-            println!("{away} {:?}", world.elapsed() - mended);
             talk(&mut world, hosts, secs(120));
             assert!(!world.selected_types(a, b).contains(&Relayed), "{world}");
         }
