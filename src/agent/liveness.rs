@@ -55,6 +55,11 @@ const MAX_OPEN: usize = 8;
 /// The round trip of a pair that was not measured.
 const UNKNOWN_RTT: Duration = Duration::from_millis(100);
 
+/// There is one liveness for each component.
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
 /// Whether there is another pair to ask, and the right to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Means {
@@ -131,19 +136,18 @@ struct Suspicion {
 pub(super) struct Liveness {
     /// When the last sign of life arrived.
     last: Instant,
-    /// From one packet to the next, smoothed.
-    gap: Duration,
+    /// From one packet to the next, smoothed, in microseconds.
+    gap: u32,
+    /// Microseconds.
+    rtt: u32,
     /// Packets in a row that came in time.
     regular: u8,
-    rtt: Duration,
     /// The last consent request, while its answer may still come.
     asked: Option<Instant>,
     /// Consent requests without an answer or any other sign of life.
     unanswered: u8,
-    /// When the peer asked last on another pair.
+    /// When the peer asked last on another pair; a time to come: until then it is not listened to.
     told: Option<Instant>,
-    /// Until when that is ignored.
-    deaf: Option<Instant>,
     suspicion: Option<Box<Suspicion>>,
     announced: bool,
 }
@@ -153,13 +157,12 @@ impl Liveness {
     pub(super) fn new(now: Instant, rtt: Option<Duration>) -> Self {
         Self {
             last: now,
-            gap: REGULAR_GAP,
+            gap: micros(REGULAR_GAP),
+            rtt: micros(rtt.unwrap_or(UNKNOWN_RTT)),
             regular: 0,
-            rtt: rtt.unwrap_or(UNKNOWN_RTT),
             asked: None,
             unanswered: 0,
             told: None,
-            deaf: None,
             suspicion: None,
             announced: false,
         }
@@ -171,9 +174,9 @@ impl Liveness {
         let gap = now.saturating_duration_since(self.last);
         (self.last, self.unanswered) = (now, 0);
         if gap > REGULAR_GAP {
-            (self.gap, self.regular) = (REGULAR_GAP, 0);
+            (self.gap, self.regular) = (micros(REGULAR_GAP), 0);
         } else {
-            self.gap = (self.gap * 7 + gap) / 8;
+            self.gap = (self.gap * 7 + micros(gap)) / 8;
             self.regular = self.regular.saturating_add(1);
         }
         self.regular == REGULAR || self.suspicion.is_some() || self.announced
@@ -194,7 +197,7 @@ impl Liveness {
     /// The pair in use has answered: whatever was suspected is over.
     pub(super) fn answered(&mut self, now: Instant, rtt: Option<Duration>) -> Option<News> {
         self.last = now;
-        self.rtt = rtt.map_or(self.rtt, |rtt| (self.rtt * 3 + rtt) / 4);
+        self.rtt = rtt.map_or(self.rtt, |rtt| micros((self.rtt() * 3 + rtt) / 4));
         self.asked = None;
         self.unanswered = 0;
         self.end()
@@ -202,7 +205,7 @@ impl Liveness {
 
     /// The peer asked on another pair.
     pub(super) fn told(&mut self, now: Instant) {
-        if self.deaf.is_some_and(|until| now < until) {
+        if self.told.is_some_and(|until| now < until) {
             return;
         }
         let before = self.told.replace(now);
@@ -220,11 +223,9 @@ impl Liveness {
 
     fn end(&mut self) -> Option<News> {
         if let Some(suspicion) = self.suspicion.take() {
-            if suspicion.cause == Cause::Told {
-                self.deaf = Some(self.last + DEAF);
-            }
             // Only traffic that has become regular again can fall silent again.
-            (self.regular, self.told) = (0, None);
+            self.regular = 0;
+            self.told = (suspicion.cause == Cause::Told).then(|| self.last + DEAF);
         }
         std::mem::take(&mut self.announced).then_some(News::Recovered)
     }
@@ -245,13 +246,18 @@ impl Liveness {
         }));
     }
 
+    fn rtt(&self) -> Duration {
+        Duration::from_micros(self.rtt.into())
+    }
+
     fn silence(&self) -> Option<Instant> {
-        let patience = (self.gap * 4).max(self.rtt * 2).clamp(MIN_SILENCE, MAX_SILENCE);
+        let patience =
+            (Duration::from_micros(self.gap.into()) * 4).max(self.rtt() * 2).clamp(MIN_SILENCE, MAX_SILENCE);
         (self.regular >= REGULAR).then(|| self.last + patience)
     }
 
     fn answer(&self) -> Option<Instant> {
-        let patience = (self.rtt * 3).clamp(MIN_ANSWER, MAX_ANSWER);
+        let patience = (self.rtt() * 3).clamp(MIN_ANSWER, MAX_ANSWER);
         self.asked.filter(|asked| self.last < *asked).map(|asked| asked + patience)
     }
 
@@ -277,7 +283,7 @@ impl Liveness {
             }
         }
         let stopped = self.told.is_none_or(|told| now.saturating_duration_since(told) >= ASKED_LAST);
-        let round = (self.rtt * 5 / 4).clamp(MIN_ROUND, MAX_ROUND).max(ta * 2);
+        let round = (self.rtt() * 5 / 4).clamp(MIN_ROUND, MAX_ROUND).max(ta * 2);
         let suspicion = self.suspicion.as_mut().filter(|suspicion| suspicion.next <= now)?;
         if suspicion.cause == Cause::Told && stopped {
             return self.end();

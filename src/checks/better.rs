@@ -72,18 +72,13 @@ pub fn outranks(a: &Pair, b: &Pair) -> bool {
 mod tests {
     use super::*;
 
-    const RELAYED: Facts = Facts {
-        trust: Trust::Trusted,
-        reach: Reach::Relayed,
-        priority: 10,
-        measured: Measured { answers: 0, questions: 0, rtt: Duration::ZERO, jitter: Duration::ZERO, loss: 0 },
-    };
+    const RELAYED: Facts =
+        Facts { trust: Trust::Trusted, reach: Reach::Relayed, priority: 10, measured: Measured::NOTHING };
     const DIRECT: Facts = Facts { reach: Reach::Direct, priority: 30, ..RELAYED };
     const SECOND: Facts = Facts { priority: 20, ..DIRECT };
 
-    fn measured(facts: Facts, rtt: u64, jitter: u64, loss: u16) -> Facts {
-        let (rtt, jitter) = (Duration::from_millis(rtt), Duration::from_millis(jitter));
-        Facts { measured: Measured { answers: 20, questions: 20, rtt, jitter, loss }, ..facts }
+    fn measured(facts: Facts, rtt: u32, jitter: u32, loss: u16) -> Facts {
+        Facts { measured: Measured::of(rtt, jitter, loss), ..facts }
     }
 
     fn suspected(facts: Facts) -> Facts {

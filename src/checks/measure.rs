@@ -14,10 +14,9 @@ pub struct Measured {
     pub answers: u8,
     /// Questions with a known outcome, up to 255.
     pub questions: u8,
-    /// The round-trip time (weight of a new one: 1/4).
-    pub rtt: Duration,
-    /// How far round-trip times are from it, on average (1/4).
-    pub jitter: Duration,
+    /// Microseconds, as is the next one: there is one of this for each pair.
+    rtt: u32,
+    jitter: u32,
     /// Questions or answers that were lost, of a thousand (1/16).
     pub loss: u16,
 }
@@ -25,11 +24,12 @@ pub struct Measured {
 impl Measured {
     /// A question was answered after this time.
     pub fn answer(&mut self, rtt: Duration) {
+        let rtt = u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX);
         if self.answers == 0 {
-            (self.rtt, self.jitter) = (rtt, Duration::ZERO);
+            (self.rtt, self.jitter) = (rtt, 0);
         } else {
-            self.jitter = (self.jitter * 3 + self.rtt.abs_diff(rtt)) / 4;
-            self.rtt = (self.rtt * 3 + rtt) / 4;
+            self.jitter = smooth(self.jitter, self.rtt.abs_diff(rtt));
+            self.rtt = smooth(self.rtt, rtt);
         }
         self.answers = self.answers.saturating_add(1);
         self.count(0);
@@ -45,15 +45,39 @@ impl Measured {
         self.questions = self.questions.saturating_add(1);
     }
 
+    /// The round-trip time (weight of a new one: 1/4), up to 71 min; zero before the first answer.
+    pub fn rtt(&self) -> Duration {
+        Duration::from_micros(self.rtt.into())
+    }
+
+    /// How far round-trip times are from it, on average (1/4).
+    pub fn jitter(&self) -> Duration {
+        Duration::from_micros(self.jitter.into())
+    }
+
     /// What a packet costs in time, once that is known: the round trip, and twice what it varies.
     pub fn cost(&self) -> Option<Duration> {
-        (self.answers >= ENOUGH).then(|| self.rtt + self.jitter * 2)
+        (self.answers >= ENOUGH).then(|| self.rtt() + self.jitter() * 2)
     }
 
     /// The loss in thousandths, once it is known.
     pub fn known_loss(&self) -> Option<u16> {
         (self.questions >= ENOUGH_FOR_LOSS).then_some(self.loss)
     }
+}
+
+fn smooth(before: u32, new: u32) -> u32 {
+    ((u64::from(before) * 3 + u64::from(new)) / 4) as u32
+}
+
+#[cfg(test)]
+impl Measured {
+    /// Of many answers.
+    pub(super) const fn of(rtt_ms: u32, jitter_ms: u32, loss: u16) -> Self {
+        Self { answers: 20, questions: 20, rtt: rtt_ms * 1000, jitter: jitter_ms * 1000, loss }
+    }
+
+    pub(super) const NOTHING: Self = Self { answers: 0, questions: 0, rtt: 0, jitter: 0, loss: 0 };
 }
 
 #[cfg(test)]
@@ -70,7 +94,7 @@ mod tests {
         measured.answer(ms(20));
         assert_eq!(measured.cost(), Some(ms(20)));
         measured.answer(ms(100));
-        assert_eq!((measured.rtt, measured.jitter), (ms(40), ms(20)));
+        assert_eq!((measured.rtt(), measured.jitter()), (ms(40), ms(20)));
         for _ in 0..11 {
             measured.lose();
         }

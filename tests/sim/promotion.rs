@@ -83,7 +83,7 @@ fn two_ways(roles: [floe::Role; 2], rtts: [u64; 2]) -> (World, [HostId; 2]) {
 /// The round-trip time of the pair in use.
 fn rtt(world: &World, host: HostId) -> Duration {
     let selected = world.agent_ref(host).valid_pairs(ComponentId::FIRST).find(|pair| pair.selected);
-    selected.expect("a pair").quality.measured.rtt
+    selected.expect("a pair").quality.measured.rtt()
 }
 
 fn set_rtt(world: &mut World, hosts: [HostId; 2], way: usize, rtt: u64) {
