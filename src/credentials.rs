@@ -4,15 +4,17 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::error::CredentialsError;
 
 /// A user fragment: 4..=256 `ice-char`s. It names a generation of an agent's credentials.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ufrag(Box<str>);
+pub struct Ufrag(SmolStr);
 
 /// A password: 22..=256 `ice-char`s. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Pwd(Box<str>);
+pub struct Pwd(SmolStr);
 
 /// What one agent tells the other about itself, once a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +49,7 @@ pub(crate) fn is_ice_char(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
 }
 
-fn checked(text: &str, least: usize, field: &'static str) -> Result<Box<str>, CredentialsError> {
+fn checked(text: &str, least: usize, field: &'static str) -> Result<SmolStr, CredentialsError> {
     if !(least..=256).contains(&text.len()) {
         return Err(CredentialsError::Length { field, length: text.len(), least });
     }

@@ -56,6 +56,10 @@ impl Bases {
         if base.via == Via::Socket {
             self.by_socket.insert((base.socket, base.local), id);
         }
+        if self.list.capacity() == 0 {
+            // Most agents have one.
+            self.list.reserve_exact(1);
+        }
         self.list.push(Some(base));
         self.live += 1;
         id

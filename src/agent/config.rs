@@ -277,12 +277,11 @@ impl Config {
     }
 
     /// Every component of every data stream, in order.
-    pub fn component_ids(&self) -> Vec<ComponentId> {
+    pub fn component_ids(&self) -> impl Iterator<Item = ComponentId> + '_ {
         let streams = self.components.iter().enumerate();
-        let components = streams.flat_map(|(stream, count)| {
+        streams.flat_map(|(stream, count)| {
             (1..=*count).map(move |component| ComponentId { stream: stream as u16, component })
-        });
-        components.collect()
+        })
     }
 
     /// The role.

@@ -176,7 +176,7 @@ impl Agent {
         let heard = vec![0; config.components.len()];
         let gatherer = Gatherer::new(config.limits.queries);
         let mut agent = Self {
-            flows: config.component_ids().into_iter().map(Flow::new).collect(),
+            flows: config.component_ids().map(Flow::new).collect(),
             config,
             rng,
             state: State::New,

@@ -36,6 +36,8 @@ pub(super) enum Intent {
 
 /// More than this is waiting only if the driver does not drain: the rest is dropped, as a network would.
 const MAX_INTENTS: usize = 128;
+/// Events that there is always room for, once there was.
+const FEW: usize = 4;
 /// Answers that wait; the peer retransmits.
 const MAX_REPLIES: usize = 32;
 
@@ -104,6 +106,10 @@ impl Agent {
         }
         if let Some(Written { socket, local, destination, at }) = self.write_next(buf) {
             return Output::Transmit(Transmit::new(socket, local, destination, &buf[at]));
+        }
+        if self.events.capacity() > FEW {
+            // An agent begins with many things to tell, and has few later on.
+            self.events.shrink_to_fit();
         }
         let Rest(wake) = self.rest.unwrap_or_else(|| Rest(self.wake()));
         self.rest = Some(Rest(wake));

@@ -41,7 +41,8 @@ impl Agent {
         let mut credentials = Credentials::new(checklist.local.ufrag.clone(), checklist.local.pwd.clone());
         credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
         credentials.lite = !self.checks.sends_checks();
-        credentials.options = vec!["ice2".into()];
+        credentials.options.reserve_exact(3);
+        credentials.options.push("ice2".into());
         if self.config.trickle != Trickle::Off {
             credentials.options.push(trickle::OPTION.into());
         }

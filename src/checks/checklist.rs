@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
+use smol_str::SmolStr;
+
 use super::likelihood::Likelihood;
 use super::pair::{Order, PairId};
 use super::spare::Spare;
@@ -51,7 +53,7 @@ pub struct RemoteCredentials {
     /// As it was signalled.
     pub credentials: Credentials,
     /// `remote ufrag:local ufrag`, the USERNAME of our checks (RFC 8445 §7.2.2).
-    pub username: Box<str>,
+    pub username: SmolStr,
     /// Signs our checks and verifies their answers.
     pub key: Key,
     /// The peer offers the ICE option `renomination`.

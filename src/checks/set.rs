@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use smol_str::format_smolstr;
+
 use super::bases::Bases;
 use super::checklist::{Checklist, ChecklistState, RemoteCredentials};
 use super::connect::Hold;
@@ -279,7 +281,7 @@ impl ChecklistSet {
             _ => self.roles.role,
         };
         if let Some(checklist) = self.checklist_mut(stream) {
-            let username = format!("{}:{}", credentials.ufrag, checklist.local.ufrag).into();
+            let username = format_smolstr!("{}:{}", credentials.ufrag, checklist.local.ufrag);
             let key = Key::short_term(credentials.pwd.as_str());
             let renominates = credentials.has_option(RENOMINATION);
             checklist.remote = Some(RemoteCredentials { credentials, username, key, renominates });

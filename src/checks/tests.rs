@@ -8,6 +8,7 @@ mod forming;
 mod lapses;
 mod rechecks;
 mod silence;
+mod spares;
 mod trickle;
 mod valid;
 

@@ -283,7 +283,7 @@ impl Endpoint {
     fn start(&self, config: Config) -> (Handle, mpsc::Receiver<Event>) {
         let span = tracing::debug_span!("session", number = self.next.fetch_add(1, Ordering::Relaxed));
         let _entered = span.enter();
-        let components = config.component_ids();
+        let components: Vec<_> = config.component_ids().collect();
         let source = match config.policy {
             Policy::DefaultRoute | Policy::DefaultRouteOnly => Source::Routed,
             _ => Source::Bound,

@@ -11,7 +11,7 @@ use floe::{Config, Role};
 fn agent(role: Role, components: &[u16]) -> Agent {
     let now = over_sdp::epoch();
     let config = Config::new(role, [7; 32]).components(components);
-    let ids = config.component_ids();
+    let ids: Vec<_> = config.component_ids().collect();
     let mut agent = Agent::new(config, now);
     for (at, component) in ids.into_iter().enumerate() {
         for host in [1, 2] {

@@ -3,7 +3,7 @@
 use floe::agent::Trickle;
 use floe::candidate::CandidateType::Relayed;
 use floe::error::{AddStreamError, SignalError};
-use floe::io::ComponentId;
+use floe::io::{ComponentId, SocketId};
 use floe::sim::{HostId, Nat, World};
 use floe::{Agent, Config, Event, Role, State};
 
@@ -68,6 +68,44 @@ fn a_stream_that_is_added_gets_pairs_of_its_own_and_leaves_the_others_alone() {
             }
         }
     }
+}
+
+/// What a host has signalled of a stream that ends so.
+fn said(world: &World, host: HostId, stream: u16, end: &str) -> usize {
+    let lines = world.signals(host).into_iter().filter(|signal| signal.stream == stream);
+    lines.filter(|signal| signal.to_string().contains(end)).count()
+}
+
+/// RFC 8838 §13: the end is said of the new stream alone, and not before it has its sockets.
+#[test]
+fn the_end_of_candidates_of_an_added_stream_is_its_own() {
+    let mut world = World::new(6);
+    let [a, _] = completed(&mut world, ROLES[0], |config| config);
+    world.with_agent(a, |agent, now| {
+        assert_eq!(agent.add_stream(now, 1), Ok(1));
+        // A look at gathering for another reason.
+        agent.remove_socket(now, SocketId(77));
+    });
+    world.run_for(secs(15));
+    assert_eq!([0, 1].map(|stream| said(&world, a, stream, "end-of-candidates")), [1, 0]);
+    world.with_agent(a, Agent::end_of_sockets);
+    assert_eq!([0, 1].map(|stream| said(&world, a, stream, "end-of-candidates")), [1, 1]);
+}
+
+/// RFC 8839 §4.4.1.1.1: a peer may restart one stream, also one that was added after a restart.
+#[test]
+fn a_restart_of_the_added_stream_alone_is_a_restart() {
+    let mut world = World::new(7);
+    let hosts = completed(&mut world, ROLES[0], |config| config);
+    let [a, b] = hosts;
+    world.with_agent(a, Agent::restart);
+    world.run_for(secs(5));
+    add(&mut world, hosts, 1);
+    assert!(world.completed(a) && world.completed(b), "{world}");
+    let before = said(&world, a, 1, "credentials");
+    let line = "1 credentials ufrag=alone pwd=loneCredentialsOf22Chars";
+    world.with_agent(a, |agent, now| agent.handle_signal(now, line.parse().expect(line))).expect("good");
+    assert_eq!(said(&world, a, 1, "credentials"), before + 1, "it is answered with new ones");
 }
 
 /// Every restart has it as one of its own, whoever begins, also while the peer does not know of it yet.

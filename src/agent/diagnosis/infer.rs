@@ -17,7 +17,7 @@ const CONFLICTS: u32 = 4;
 
 pub(super) fn causes(facts: &Diagnosis, config: &Config) -> Vec<Cause> {
     let working: Vec<_> = facts.pairs.iter().filter(|pair| pair.works()).collect();
-    let components = config.component_ids();
+    let components: Vec<_> = config.component_ids().collect();
     let connected = components.iter().all(|at| working.iter().any(|pair| pair.component == *at));
     if connected && facts.losses.is_empty() || matches!(facts.state, State::Connected | State::Completed) {
         return relayed(facts, config);

@@ -66,7 +66,7 @@ fn a_crossing_restart_keeps_the_pairs_that_the_new_peer_has_checked() {
     }
 }
 
-fn renominating(set: &mut ChecklistSet) {
+pub(super) fn renominating(set: &mut ChecklistSet) {
     let mut credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
     credentials.options.push(RENOMINATION.into());
     set.set_remote_credentials(0, credentials);
