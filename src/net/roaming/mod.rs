@@ -88,7 +88,7 @@ impl Roam {
         {
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// When something is due without a change.
