@@ -22,6 +22,8 @@
 //! | listening sockets, and what runs on connections of pairs | `tcp` |
 //! | the next ICE session, beside the one in use | `restart` |
 //! | what a timeout does, who gets the slot | `tick` |
+//! | whether the path in use is alive | `liveness` |
+//! | what is asked when it is not, and who takes over | `failover` |
 //! | intents become bytes | `output` |
 
 mod bases;
@@ -30,11 +32,13 @@ pub mod config;
 mod connections;
 pub mod diagnosis;
 pub mod event;
+mod failover;
 mod flow;
 mod follow;
 mod free;
 mod gathering;
 mod input;
+mod liveness;
 pub mod mapped;
 mod moving;
 mod names;
@@ -88,7 +92,8 @@ use servers::Servers;
 
 pub use choose::ValidPair;
 pub use config::{
-    Answer, CheckOrder, Config, HostNames, Implementation, Limits, Nomination, Policy, Recheck, Role,
+    Answer, CheckOrder, Config, Failover, HostNames, Implementation, Limits, Nomination, Policy, Recheck,
+    Role,
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};

@@ -30,6 +30,8 @@ pub(super) enum Intent {
     Relay(RelayId),
     /// A consent request of a flow.
     Consent(usize, TransactionId),
+    /// A check that asks whether a flow's pair, or another one, is alive.
+    Probe(usize, TransactionId),
     /// A Binding indication on a flow.
     Indication(usize),
 }
@@ -138,6 +140,7 @@ impl Agent {
                     generation = self.generation_of(index).unwrap_or(generation);
                     self.write_consent(index, id, room)
                 }
+                Intent::Probe(index, id) => self.write_probe(index, id, room),
                 Intent::Indication(index) => {
                     generation = self.generation_of(index).unwrap_or(generation);
                     self.write_indication(index, room)

@@ -18,6 +18,7 @@ const MAX_TRIGGERED: u8 = 4;
 impl Agent {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.run_consent(now);
+        self.run_liveness(now);
         self.run_checks(now);
         self.run_gathering(now);
         self.run_relays(now);
@@ -83,7 +84,10 @@ impl Agent {
             let due =
                 self.flows[index].consent.as_mut().and_then(|consent| consent.poll_due(now, &mut self.rng));
             match due {
-                Some(consent::Due::Request(id)) => self.intents.push(Intent::Consent(index, id)),
+                Some(consent::Due::Request(id)) => {
+                    self.note_asked(now, index);
+                    self.intents.push(Intent::Consent(index, id));
+                }
                 Some(consent::Due::Expired) => self.follow_expiry(now, index),
                 None => {}
             }
@@ -103,6 +107,9 @@ impl Agent {
         }
         let ta = self.checks.ta();
         if !self.pacer.take(now, ta) {
+            return;
+        }
+        if self.slot_for_probe(now) {
             return;
         }
         let turns = if self.checks.has_triggered() { MAX_TRIGGERED } else { 1 };
@@ -141,13 +148,17 @@ impl Agent {
 
     fn wants_slot(&self) -> bool {
         !self.is_over()
-            && (self.checks.wants_slot(self.now) || self.relays.wants_slot() || self.gatherer.wants_slot())
+            && (self.checks.wants_slot(self.now)
+                || self.wants_probe()
+                || self.relays.wants_slot()
+                || self.gatherer.wants_slot())
     }
 
     /// When the next thing is due.
     pub(super) fn wake(&self) -> Option<Wake> {
         let timers = [self.pac, self.give_up, self.gather_patience];
         let consent = self.flows.iter().filter_map(|flow| Some(flow.consent.as_ref()?.deadline())).min();
+        let liveness = self.flows.iter().filter_map(|flow| flow.liveness.as_ref()?.deadline()).min();
         let keepalive = self.flows.iter().filter_map(|flow| flow.keepalive.deadline()).min();
         let mut at = self.relays.deadline();
         if !self.is_over() {
@@ -160,6 +171,7 @@ impl Agent {
                 self.gatherer.deadline(),
                 self.connections.deadline(),
                 consent,
+                liveness,
                 keepalive,
             ] {
                 at = earliest(at, deadline);

@@ -15,6 +15,8 @@
 //! | §8.1.1 when to nominate | [`nominate`] |
 //! | §8.1.2 what a nomination changes | [`select`] |
 //! | RFC 6544 connections of TCP pairs | [`connect`] |
+//! | what answers tell of a pair, and which of two is better | [`measure`], [`better`] |
+//! | with renomination: the selected pair does not answer, or a better one appears | [`failover`] |
 //! | with renomination: one more pair for the day when the selected one is lost | [`spare`] |
 
 mod ask;
@@ -22,6 +24,7 @@ mod bases;
 pub mod better;
 pub mod checklist;
 pub mod connect;
+pub mod failover;
 mod forget;
 pub mod form;
 pub mod freeze;
@@ -29,6 +32,7 @@ mod index;
 pub mod learn;
 pub mod likelihood;
 pub mod limits;
+pub mod measure;
 pub mod nominate;
 pub mod pair;
 pub mod recheck;
