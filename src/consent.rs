@@ -152,6 +152,11 @@ impl Consent {
         self.revoked = true;
     }
 
+    /// Requests since the last answer.
+    pub fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
     /// A check or a consent request of the peer arrived on this pair: no consent, but a sign of life.
     pub fn hear(&mut self, now: Instant) {
         self.heard = Some(now);

@@ -59,6 +59,19 @@ pub enum Answer {
     Silent,
 }
 
+/// What happens when the selected pair falls silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Failover {
+    /// Where both agents know renomination ([`Nomination::Renominate`]) and another pair is valid, the selected one is
+    /// checked within 100 to 250 ms after regular traffic of the peer has stopped, or a consent request stayed unanswered
+    /// for as long. If three to five checks in a row find no answer and another pair answers, the controlling agent
+    /// nominates that one.
+    On,
+    /// The selected pair is left when its consent expires (RFC 7675 §5.1), and not before.
+    Off,
+}
+
 /// What all randomness comes from. `Debug` does not show it: with it go all passwords.
 #[derive(Clone, Copy)]
 pub(crate) struct Seed(pub(crate) [u8; 32]);
@@ -94,6 +107,7 @@ pub struct Config {
     pub(crate) check_order: CheckOrder,
     pub(crate) recheck: Recheck,
     pub(crate) tcp: Option<TcpRank>,
+    pub(crate) failover: Failover,
 }
 
 impl Config {
@@ -123,6 +137,7 @@ impl Config {
             check_order: CheckOrder::Likelihood,
             recheck: Recheck::On,
             tcp: None,
+            failover: Failover::On,
         }
     }
 
@@ -268,6 +283,13 @@ impl Config {
     #[must_use]
     pub fn recheck(mut self, recheck: Recheck) -> Self {
         self.recheck = recheck;
+        self
+    }
+
+    /// What happens when the selected pair falls silent; default [`Failover::On`].
+    #[must_use]
+    pub fn failover(mut self, failover: Failover) -> Self {
+        self.failover = failover;
         self
     }
 

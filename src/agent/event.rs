@@ -185,6 +185,20 @@ pub enum Event {
         /// The way to the peer, if there is one.
         path: Option<Path>,
     },
+    /// The path of this component does not answer, and nothing of the peer arrives on it; it stays in use. Where both agents
+    /// know renomination and another pair is valid, three to five checks within a quarter of a second were not answered,
+    /// and the controlling agent changes to the pair that answers ([`Failover`](super::Failover)). Otherwise two consent
+    /// requests were not. What ends the path is consent, 30 s after the last answer (RFC 7675 §5.1): that is told by
+    /// [`Path`](Self::Path) and [`RestartNeeded`](Self::RestartNeeded).
+    Suspected {
+        /// The component.
+        component: ComponentId,
+    },
+    /// A path that was suspected carries something again, or another one has taken its place.
+    Recovered {
+        /// The component.
+        component: ComponentId,
+    },
     /// A pair was nominated (RFC 8445 §8.1.2).
     Selected {
         /// The component.

@@ -1,5 +1,6 @@
 //! What carries the data of one component: its path and the consent to use it.
 
+use super::liveness::{Liveness, Probe};
 use super::path::Path;
 use crate::checks::{Generation, PairId};
 use crate::consent::Consent;
@@ -24,6 +25,8 @@ pub(super) struct Flow {
     /// What was last announced.
     pub(super) path: Option<Path>,
     pub(super) consent: Option<Consent>,
+    /// Whether the pair in use still carries anything; there as long as there is consent to lose.
+    pub(super) liveness: Option<Liveness>,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
     /// The last data, as far as is known; the beginning of the pair counts as such.
@@ -43,6 +46,7 @@ impl Flow {
             pair: None,
             path: None,
             consent: None,
+            liveness: None,
             keepalive: Timer::STOPPED,
             busy: None,
             bereft: false,
@@ -55,8 +59,14 @@ impl Flow {
     pub(super) fn end(&mut self) {
         self.pair = None;
         self.consent = None;
+        self.liveness = None;
         self.keepalive.stop();
         self.lost = None;
+    }
+
+    /// The open probe of this id.
+    pub(super) fn probe(&self, id: TransactionId) -> Option<Probe> {
+        self.liveness.as_ref()?.probe(id)
     }
 
     /// Whether a consent request of this id is open.

@@ -4,6 +4,7 @@ use super::Agent;
 use super::bases::{Told, Via};
 use super::event::{Event, Reason, Why};
 use super::flow::InUse;
+use super::liveness::Liveness;
 use super::path::Path;
 use super::state::State;
 use crate::checks::checklist::{Checklist, ChecklistState};
@@ -124,13 +125,20 @@ impl Agent {
                 flow.lost.get_or_insert(generation);
             }
             let path = pair.and_then(|pair| self.path_of(pair));
-            let answered = pair.and_then(|pair| self.pair_in_use(pair)?.answered);
+            let used = pair.and_then(|pair| self.pair_in_use(pair));
+            let (answered, rtt) =
+                (used.and_then(|pair| pair.answered), used.and_then(|pair| pair.quality.rtt));
             let flow = &mut self.flows[index];
             // A path over a new connection has consent of its own.
             if flow.pair != pair || (flow.path.is_none() && path.is_some()) {
                 flow.pair = pair;
                 // A lite agent asks for no consent (RFC 7675 §1): it has no answer of its own to begin with.
                 flow.consent = answered.map(|answered| Consent::new(now, answered, &mut self.rng));
+                let before = flow.liveness.take().is_some_and(|liveness| liveness.is_announced());
+                flow.liveness = answered.map(|_| Liveness::new(now, rtt));
+                if before && path.is_some() {
+                    self.events.push_back(Event::Recovered { component });
+                }
                 flow.keepalive = pair
                     .filter(|_| !self.checks.sends_checks())
                     .map(|_| now + self.config.keepalive_interval())
@@ -205,6 +213,7 @@ impl Agent {
     /// Consent on the path of a component is lost (RFC 7675 §5.1).
     pub(super) fn follow_expiry(&mut self, now: Instant, index: usize) {
         let Some(flow) = self.flows.get_mut(index) else { return };
+        flow.liveness = None;
         if let Some(consent) = flow.consent.take() {
             self.notes.lost(now, flow.component, consent.loss(now));
         }

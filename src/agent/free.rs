@@ -107,9 +107,10 @@ impl Agent {
     /// A check on the pair of a flow was answered.
     pub(super) fn renew_consent(&mut self, now: Instant, pair: PairId) {
         let used = InUse { generation: self.checks.generation, id: pair };
-        let flow = self.flows.iter_mut().find(|flow| flow.pair == Some(used));
-        if let Some(consent) = flow.and_then(|flow| flow.consent.as_mut()) {
+        let Some(index) = self.flows.iter().position(|flow| flow.pair == Some(used)) else { return };
+        if let Some(consent) = &mut self.flows[index].consent {
             consent.grant(now);
         }
+        self.note_alive(now, index, None);
     }
 }

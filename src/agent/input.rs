@@ -7,6 +7,7 @@ use super::bases::Via;
 use super::config::Answer;
 use super::connections::Owner;
 use super::event::{Input, Received};
+use super::flow::InUse;
 use super::output::Intent;
 use super::relays::RelayId;
 use crate::candidate::BaseId;
@@ -121,11 +122,11 @@ impl Agent {
         }
         self.record_received(now, base, source, payload);
         if classify(payload) != Kind::Stun {
-            return self.handle_data(base, source, payload);
+            return self.handle_data(now, base, source, payload);
         }
         let Ok(message) = Message::parse(payload) else {
             // The cookie alone does not make it STUN: with another length or FINGERPRINT it is data (RFC 7983 §7).
-            let received = self.handle_data(base, source, payload);
+            let received = self.handle_data(now, base, source, payload);
             if received == Received::Unclaimed {
                 self.drop_datagram(now, base, source, "malformed");
                 return Received::Consumed;
@@ -146,16 +147,26 @@ impl Agent {
     }
 
     /// RFC 8445 §12.2: data is taken from any address whose check, or whose answer to ours, was authenticated.
-    fn handle_data<'a>(&mut self, base: BaseId, source: SocketAddr, payload: &'a [u8]) -> Received<'a> {
+    fn handle_data<'a>(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        payload: &'a [u8],
+    ) -> Received<'a> {
         let known = |session: &ChecklistSet| {
-            let pair = session.pair(session.pair_of(base, source)?)?;
-            (pair.authenticated || pair.valid.is_some()).then_some(pair.component)
+            let id = session.pair_of(base, source)?;
+            let pair = session.pair(id).filter(|pair| pair.authenticated || pair.valid.is_some())?;
+            Some((pair.component, InUse { generation: session.generation, id }))
         };
         match known(&self.checks).or_else(|| self.previous.as_deref().and_then(known)) {
-            Some(component) => {
+            Some((component, pair)) => {
                 self.stats.packets_received += 1;
                 self.stats.bytes_received += payload.len() as u64;
-                self.note_data(self.now, component);
+                self.note_data(now, component);
+                if let Some(index) = self.flows.iter().position(|flow| flow.pair == Some(pair)) {
+                    self.note_traffic(now, index);
+                }
                 Received::Data { component, payload }
             }
             _ => Received::Unclaimed,
@@ -199,6 +210,9 @@ impl Agent {
                 }
                 if let Some(learnt) = learnt {
                     self.note_heard(now, learnt.pair);
+                    if !learnt.selected {
+                        self.note_check(now, learnt.pair);
+                    }
                     self.connections.introduce(base, source);
                 }
                 if let Some(learnt) = learnt.filter(|learnt| learnt.selected) {
@@ -247,6 +261,8 @@ impl Agent {
             }
         } else if let Some(index) = self.flows.iter().position(|flow| flow.asks(id)) {
             self.handle_consent(now, index, base, source, message);
+        } else if let Some((index, probe)) = self.probe_of(id) {
+            self.handle_probe(now, index, &probe, (base, source), message);
         } else {
             self.drop_datagram(now, base, source, "no transaction of this id");
             return Received::Unclaimed;
@@ -276,10 +292,11 @@ impl Agent {
         match answer.message().class() {
             Class::Success => {
                 let mapped = answer.attributes().xor_address(attr::XOR_MAPPED_ADDRESS);
-                if let Some(rtt) = consent.renew(now, message.transaction_id())
-                    && let Some(session) = self.session_mut(pair.generation)
-                {
-                    session.note_consent(now, pair.id, rtt, mapped);
+                if let Some(rtt) = consent.renew(now, message.transaction_id()) {
+                    self.note_alive(now, index, Some(rtt));
+                    if let Some(session) = self.session_mut(pair.generation) {
+                        session.note_consent(now, pair.id, rtt, mapped);
+                    }
                 }
             }
             _ if answer.attributes().error_code().is_some_and(|error| error.code == 403) => {

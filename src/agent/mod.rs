@@ -24,6 +24,8 @@
 //! | what a timeout does, who gets the slot | `tick` |
 //! | ports of the peer's NAT that nobody can tell | `hard` |
 //! | how often a flow without data is kept alive | `idle` |
+//! | whether the path in use is alive | `liveness` |
+//! | what is asked when it is not, and who takes over | `failover` |
 //! | intents become bytes | `output` |
 
 mod bases;
@@ -32,6 +34,7 @@ pub mod config;
 mod connections;
 pub mod diagnosis;
 pub mod event;
+mod failover;
 mod flow;
 mod follow;
 mod free;
@@ -39,6 +42,7 @@ mod gathering;
 mod hard;
 mod idle;
 mod input;
+mod liveness;
 pub mod mapped;
 mod moving;
 mod names;
@@ -93,7 +97,8 @@ use servers::Servers;
 
 pub use choose::ValidPair;
 pub use config::{
-    Answer, CheckOrder, Config, HostNames, Implementation, Limits, Nomination, Policy, Recheck, Role,
+    Answer, CheckOrder, Config, Failover, HostNames, Implementation, Limits, Nomination, Policy, Recheck,
+    Role,
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};

@@ -32,7 +32,9 @@ pub(super) enum Intent {
     /// A consent request of a flow.
     Consent(usize, TransactionId),
     /// A check of an address that nobody has told.
-    Probe(Probe),
+    Guess(Probe),
+    /// A check that asks whether a flow's pair, or another one, is alive.
+    Probe(usize, TransactionId),
     /// A Binding indication on a flow.
     Indication(usize),
 }
@@ -144,11 +146,12 @@ impl Agent {
                     generation = self.generation_of(index).unwrap_or(generation);
                     self.write_consent(index, id, room)
                 }
+                Intent::Probe(index, id) => self.write_probe(index, id, room),
                 Intent::Indication(index) => {
                     generation = self.generation_of(index).unwrap_or(generation);
                     self.write_indication(index, room)
                 }
-                Intent::Probe(Probe { socket, local, to }) => {
+                Intent::Guess(Probe { socket, local, to }) => {
                     let Some(len) = self.checks.write_probe(ComponentId::FIRST, room) else { continue };
                     return Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len });
                 }

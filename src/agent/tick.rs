@@ -18,6 +18,7 @@ const MAX_TRIGGERED: u8 = 4;
 impl Agent {
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         self.run_consent(now);
+        self.run_liveness(now);
         self.run_checks(now);
         self.run_gathering(now);
         self.run_relays(now);
@@ -85,7 +86,10 @@ impl Agent {
             let due =
                 self.flows[index].consent.as_mut().and_then(|consent| consent.poll_due(now, &mut self.rng));
             match due {
-                Some(consent::Due::Request(id)) => self.intents.push(Intent::Consent(index, id)),
+                Some(consent::Due::Request(id)) => {
+                    self.note_asked(now, index);
+                    self.intents.push(Intent::Consent(index, id));
+                }
                 Some(consent::Due::Expired) => self.follow_expiry(now, index),
                 None => {}
             }
@@ -107,6 +111,9 @@ impl Agent {
         if !self.pacer.take(now, ta) {
             return;
         }
+        if self.slot_for_probe(now) {
+            return;
+        }
         let turns = if self.checks.has_triggered() { MAX_TRIGGERED } else { 1 };
         let checks_first = self.checks_in_a_row < turns;
         if checks_first && self.slot_for_check(now) {
@@ -114,7 +121,7 @@ impl Agent {
         } else if self.slot_for_gathering(now) {
             self.checks_in_a_row = 0;
         } else {
-            let is_taken = (!checks_first && self.slot_for_check(now)) || self.slot_for_probe();
+            let is_taken = (!checks_first && self.slot_for_check(now)) || self.slot_for_guess();
             if !is_taken {
                 self.pacer.give_back(now);
             }
@@ -147,6 +154,7 @@ impl Agent {
     fn wants_slot(&self) -> bool {
         !self.is_over()
             && (self.checks.wants_slot(self.now)
+                || self.wants_probe()
                 || self.relays.wants_slot()
                 || self.gatherer.wants_slot()
                 || self.hard.as_ref().is_some_and(|hard| hard.wants_slot()))
@@ -156,6 +164,7 @@ impl Agent {
     pub(super) fn wake(&self) -> Option<Wake> {
         let timers = [self.pac, self.give_up, self.gather_patience];
         let consent = self.flows.iter().filter_map(|flow| Some(flow.consent.as_ref()?.deadline())).min();
+        let liveness = self.flows.iter().filter_map(|flow| flow.liveness.as_ref()?.deadline()).min();
         let keepalive = self.flows.iter().filter_map(|flow| flow.keepalive.deadline()).min();
         let mut at = self.relays.deadline();
         if !self.is_over() {
@@ -169,6 +178,7 @@ impl Agent {
                 self.gatherer.deadline(),
                 self.connections.deadline(),
                 consent,
+                liveness,
                 keepalive,
             ] {
                 at = earliest(at, deadline);

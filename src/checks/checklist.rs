@@ -87,6 +87,9 @@ pub struct Component {
     pub(super) forsaken: bool,
     /// The highest value of a nomination so far, ours or the peer's.
     pub(super) nomination: u32,
+    /// When pairs that were selected once and have failed are checked again, and how often they were.
+    pub(super) retry: Timer,
+    pub(super) retries: u8,
     /// When nomination is due to be decided again.
     pub(super) settle: Timer,
 }

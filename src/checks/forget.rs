@@ -10,7 +10,7 @@ use super::role::Role;
 use super::set::{ChecklistSet, Remote};
 
 /// Pairs that were given up and are kept when a session has completed.
-const RESERVE: usize = 8;
+const RESERVE: usize = 5;
 
 impl ChecklistSet {
     /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was

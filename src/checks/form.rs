@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::checklist::{Checklist, Component};
 use super::connect::link;
+use super::failover::Record;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
 use super::set::{ChecklistSet, Local, Place, Remote};
 use crate::candidate::BaseId;
@@ -238,6 +239,7 @@ impl ChecklistSet {
             unanswered: None,
             unreachable: None,
             link,
+            record: Record::default(),
             transaction: None,
         };
         let state = self.groups.initial_state(group, pair.rank(id));

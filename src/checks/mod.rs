@@ -16,6 +16,8 @@
 //! | §8.1.2 what a nomination changes | [`select`] |
 //! | checks of no pair, for addresses that nobody has told | `probe` |
 //! | RFC 6544 connections of TCP pairs | [`connect`] |
+//! | what answers tell of a pair, and which of two is better | [`measure`], [`better`] |
+//! | with renomination: the selected pair does not answer, or a better one appears | [`failover`] |
 //! | with renomination: one more pair for the day when the selected one is lost | [`spare`] |
 
 mod ask;
@@ -23,6 +25,7 @@ mod bases;
 pub mod better;
 pub mod checklist;
 pub mod connect;
+pub mod failover;
 mod forget;
 pub mod form;
 pub mod freeze;
@@ -30,6 +33,7 @@ mod index;
 pub mod learn;
 pub mod likelihood;
 pub mod limits;
+pub mod measure;
 pub mod nominate;
 pub mod pair;
 mod probe;

@@ -1,6 +1,5 @@
 //! When the controlling agent nominates which pair (RFC 8445 §8.1.1): a pure function of a view.
 
-use super::better::is_better;
 use super::pair::{Link, Pair, PairId};
 use super::role::Role;
 use super::set::ChecklistSet;
@@ -115,21 +114,18 @@ impl ChecklistSet {
             return;
         }
         let first_valid = component.first_valid;
+        if let Some(selected) = selected {
+            if idle && self.roles.role == Role::Controlling && renominates {
+                self.promote(now, ComponentId { stream, component: number }, selected);
+            }
+            return;
+        }
         // One whose consent has lapsed would have to be checked in any case, and one that was nominated in vain was.
         let component = self.checklist(stream).and_then(|list| list.component(number));
         let agrees = |pair: &Pair| pair.has_consent(now) && !pair.silent;
         let best = component.and_then(|it| it.valid().find(|id| self.pair(*id).is_some_and(agrees)));
         let (Some(first_valid), Some(id), true) = (first_valid, best, idle) else { return };
         let Some(pair) = self.pair(id).filter(|_| self.roles.role == Role::Controlling) else { return };
-        if let Some(selected) = selected {
-            // With renomination a better pair that comes later is nominated with a higher value. Of one that was valid long
-            // ago nobody knows whether it still is.
-            let better = self.pair(selected).is_none_or(|selected| is_better(pair, selected));
-            if renominates && better && pair.has_consent(now) {
-                self.nominate_pair(id);
-            }
-            return;
-        }
         if let Some(next) = self.next_in_line(now, ComponentId { stream, component: number }, None) {
             // The selected pair is lost, and this one is known to work.
             return self.nominate_pair(next);
@@ -151,6 +147,20 @@ impl ChecklistSet {
                 }
             }
             Decision::Nominate => self.nominate_pair(id),
+        }
+    }
+
+    /// With renomination a better pair that comes later is nominated with a higher value. Of one that was valid long ago
+    /// nobody knows whether it still is.
+    fn promote(&mut self, now: Instant, at: ComponentId, selected: PairId) {
+        if let Some(better) = self.promotion(now, selected) {
+            self.step_down(now, selected, better);
+            return self.nominate_pair(better);
+        }
+        let again = self.keep_held(now, at);
+        let component = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component));
+        if let (Some(component), Some(again)) = (component, again) {
+            component.settle.set(again);
         }
     }
 

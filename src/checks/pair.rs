@@ -3,8 +3,10 @@
 use std::cmp::Reverse;
 use std::net::SocketAddr;
 
+use super::failover::Record;
 use super::freeze::{GroupId, Rank};
 use super::likelihood::Likelihood;
+use super::measure::Measured;
 use crate::candidate::BaseId;
 use crate::consent::EXPIRY;
 use crate::io::{CloseReason, ComponentId};
@@ -71,6 +73,8 @@ pub enum Nominated {
 pub struct Quality {
     /// The latest round-trip time.
     pub rtt: Option<Duration>,
+    /// The same and more, smoothed.
+    pub measured: Measured,
     /// Checks sent, retransmissions included.
     pub requests_sent: u32,
     /// Answers received.
@@ -178,6 +182,8 @@ pub struct Pair {
     pub(super) unreachable: Option<u32>,
     /// What it runs on.
     pub link: Link,
+    /// Whether it let us down before.
+    pub(super) record: Record,
     /// The transaction that is under way.
     pub(super) transaction: Option<TransactionId>,
 }
@@ -203,6 +209,18 @@ impl Pair {
     /// An answer of the peer gave consent, and not too long ago (RFC 7675 §5.1).
     pub fn has_consent(&self, now: Instant) -> bool {
         self.answered.is_some_and(|answered| now < answered + EXPIRY)
+    }
+
+    /// It has answered, after this time if that is known.
+    pub(super) fn note_answer(&mut self, now: Instant, rtt: Option<Duration>) {
+        self.answered = Some(now);
+        self.record.answer(now);
+        self.quality.responses_received += 1;
+        self.quality.rtt = rtt.or(self.quality.rtt);
+        match rtt {
+            Some(rtt) => self.quality.measured.answer(rtt),
+            None => self.quality.measured.lose(),
+        }
     }
 
     /// A check on it is under way, or about to be.

@@ -187,12 +187,10 @@ impl ChecklistSet {
         self.unindex(check.pair);
         let nominated = self.pair_mut(check.pair).is_some_and(|pair| {
             pair.state = PairState::Succeeded;
-            pair.answered = Some(now);
+            pair.note_answer(now, transaction.rtt(now));
             pair.asked = None;
             pair.unanswered = None;
             pair.silent = false;
-            pair.quality.responses_received += 1;
-            pair.quality.rtt = transaction.rtt(now).or(pair.quality.rtt);
             pair.transaction = still_open;
             check.use_candidate || pair.nominated == Nominated::OnSuccess
         });
@@ -240,9 +238,7 @@ impl ChecklistSet {
     /// that follows nominations has no other reason to leave the address that is gone.
     pub fn note_consent(&mut self, now: Instant, id: PairId, rtt: Duration, mapped: Option<SocketAddr>) {
         let Some(pair) = self.pair_mut(id) else { return };
-        pair.answered = Some(now);
-        pair.quality.rtt = Some(rtt);
-        pair.quality.responses_received += 1;
+        pair.note_answer(now, Some(rtt));
         let nominating = pair.transaction.filter(|_| pair.nominating);
         if nominating.and_then(|id| self.transactions.find(id)).is_some_and(|open| open.sent > 1) {
             self.cancel_check(id);

@@ -254,6 +254,7 @@ impl ChecklistSet {
             None => self.learn_pair(base, component, source, priority)?,
         };
         let new_remote = (self.remotes.len() > known).then_some(RemoteId(known as u16));
+        let is_selected = self.is_selected(id);
         let pair = self.pair_mut(id)?;
         pair.authenticated = true;
         let before = pair.heard.replace(now);
@@ -265,7 +266,7 @@ impl ChecklistSet {
         pair.quality.requests_received += 1;
         if let Some(value) = wish {
             pair.nomination = pair.nomination.max(value);
-            if pair.nominated == Nominated::No {
+            if !is_selected {
                 pair.nominated = Nominated::OnSuccess;
             }
         }

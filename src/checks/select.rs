@@ -1,6 +1,6 @@
 //! What a nomination changes (RFC 8445 §8.1.1, §8.1.2): the selected pair, and the end of the others.
 
-use super::better::is_better;
+use super::better::outranks;
 use super::checklist::{Checklist, ChecklistState, Component};
 use super::pair::{Nominated, Pair, PairId, PairState};
 use super::role::Role;
@@ -41,10 +41,19 @@ impl ChecklistSet {
             let stays = match (renominates, last_counts) {
                 (true, _) => old.nomination > value,
                 (false, true) => false,
-                (false, false) => !is_better(new, old),
+                (false, false) => !outranks(new, old),
             };
             if stays {
                 return false;
+            }
+        }
+        let priority = self.pair(id).map_or(0, |pair| pair.valid_priority);
+        let follows = self.roles.role == Role::Controlled && renominates;
+        if let Some(old) = old.and_then(|old| self.pair_mut(old)) {
+            old.record.has_served = true;
+            if follows && old.valid_priority > priority {
+                // The controlling agent has its reason to leave the better one.
+                old.record.doubt();
             }
         }
         self.retire_others(id, at);

@@ -20,7 +20,7 @@ use super::set::{ChecklistSet, Remote};
 use crate::candidate::CandidateType;
 use crate::consent::EXPIRY;
 use crate::io::ComponentId;
-use crate::time::{Duration, Instant, Timer};
+use crate::time::{Duration, Instant, Timer, earliest};
 
 /// How often a spare pair is checked.
 pub const INTERVAL: Duration = Duration::from_secs(25);
@@ -58,6 +58,7 @@ impl ChecklistSet {
             if self.renominates(stream) {
                 for component in 1..=components {
                     self.keep_spare(now, ComponentId { stream, component }, concluded);
+                    self.keep_retries(now, ComponentId { stream, component });
                 }
             }
         }
@@ -110,9 +111,10 @@ impl ChecklistSet {
         let used = self.pair(selected)?;
         let others = component.valid().filter(|id| *id != selected).enumerate();
         let ranked = others.filter_map(|(place, id)| {
-            Some((difference(self.pair(id)?, used)?, std::cmp::Reverse(place), id))
+            let pair = self.pair(id)?;
+            Some(((!pair.record.is_doubted(), difference(pair, used)?, std::cmp::Reverse(place)), id))
         });
-        ranked.max_by_key(|(difference, place, _)| (*difference, *place)).map(|(_, _, id)| id)
+        ranked.max_by_key(|(rank, _)| *rank).map(|(_, id)| id)
     }
 
     /// Whether a pair would do as the spare one of a component that has none.
@@ -173,6 +175,7 @@ impl ChecklistSet {
 
     /// Queues the checks of spare pairs that are due.
     pub fn check_spares(&mut self, now: Instant) {
+        self.retry(now);
         while let Some(spare) = self
             .checklists
             .iter_mut()
@@ -192,7 +195,9 @@ impl ChecklistSet {
     /// When [`Self::check_spares`] has something.
     pub fn spare_deadline(&self) -> Option<Instant> {
         let components = self.checklists.iter().flat_map(Checklist::components);
-        components.filter_map(|component| component.spare?.due.deadline()).min()
+        components
+            .filter_map(|it| earliest(it.spare.and_then(|spare| spare.due.deadline()), it.retry.deadline()))
+            .min()
     }
 
     /// The pair that takes the place of a lost one: the spare one if it is alive, or that which the peer has chosen for itself

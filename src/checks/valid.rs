@@ -61,6 +61,7 @@ impl ChecklistSet {
         self.unindex(other);
         if let Some(other) = self.pair_mut(other) {
             other.answered = Some(now);
+            other.record.answer(now);
             other.nomination = other.nomination.max(nomination);
         }
         self.make_valid(other, seen);

@@ -13,6 +13,7 @@ use crate::agent::{Agent, Event, Input, Output, Received, State};
 use crate::io::{CloseReason, ComponentId, ConnectId, Datagram, SocketId};
 use crate::time::{Duration, Instant};
 
+use super::bases::Bases;
 use super::clock::{self, Alarm};
 use super::counters::Counters;
 use super::handle::{Command, End, Payload, Status};
@@ -22,6 +23,7 @@ use super::mdns::{Answer, Names};
 use super::opener::Opener;
 use super::pacer::{Pacer, Slot};
 use super::ports::{self, Port, Ports};
+use super::roaming::Roam;
 use super::route::Route;
 use super::stream::Inlet;
 
@@ -43,6 +45,7 @@ enum Happening {
     Accepted(Accepted),
     Readable(SocketId),
     Mapped(Report),
+    Network,
 }
 
 /// Owns an agent and drives it.
@@ -65,6 +68,9 @@ pub(super) struct Driver {
     pub(super) opener: Opener,
     pub(super) listeners: Listeners,
     pub(super) mapped: Mapped,
+    pub(super) bases: Bases,
+    /// What stays at the addresses of its beginning has none.
+    pub(super) roam: Option<Roam>,
 }
 
 /// When the loop has to look at the agent again.
@@ -98,7 +104,9 @@ impl Driver {
         let mut has_handle = true;
         self.drain();
         while !self.timing.is_finished(clock::now()) {
-            let due = crate::time::earliest(self.timing.due(), self.mapped.deadline());
+            let roam = self.roam.as_ref().and_then(Roam::deadline);
+            let waits = crate::time::earliest(self.mapped.deadline(), roam);
+            let due = crate::time::earliest(self.timing.due(), waits);
             let happening = tokio::select! {
                 // What is due goes first: consent that has expired stops the data behind it (RFC 7675 §5.1).
                 biased;
@@ -110,6 +118,7 @@ impl Driver {
                         (request, opened) = self.opener.next() => Happening::Opened(request, opened),
                         accepted = poll_fn(|cx| self.listeners.poll_accept(cx)) => Happening::Accepted(accepted),
                         report = self.mapped.report() => Happening::Mapped(report),
+                        () = Roam::changed(self.roam.as_mut()) => Happening::Network,
                         port = poll_fn(|cx| self.ports.poll_readable(cx)) => Happening::Readable(port),
                     }
                 } => happening,
@@ -131,6 +140,7 @@ impl Driver {
                     self.end_gathering(now);
                     self.drain();
                 }
+                Happening::Network => self.follow_network(),
                 Happening::Opened(request, opened) => self.handle_opened(request, opened),
                 Happening::Accepted(accepted) => self.handle_accepted(accepted),
                 Happening::Readable(port) => {
@@ -140,25 +150,6 @@ impl Driver {
             }
         }
         self.end().await;
-    }
-
-    /// When ports are mapped, or the time for that is over, sockets that waited for it are used, and there are no further
-    /// candidates.
-    fn end_gathering(&mut self, now: Instant) {
-        let released = self.mapped.release(now);
-        let has_new = !released.is_empty();
-        for (id, socket) in released {
-            if let Err(error) = self.agent.add_socket(now, id, socket) {
-                tracing::warn!(%error, "address left out");
-                self.ports.close(id);
-            }
-        }
-        if has_new {
-            self.mapped.tell(now, &mut self.agent);
-        }
-        if self.mapped.take_end(now) {
-            self.agent.end_of_sockets(now);
-        }
     }
 
     /// On a runtime of one thread the application runs only while this task waits: it has some turns before more is
@@ -178,6 +169,9 @@ impl Driver {
         if self.mapped.deadline().is_some_and(|at| at <= now) {
             self.end_gathering(now);
             self.drain();
+        }
+        if self.roam.as_ref().and_then(Roam::deadline).is_some_and(|at| at <= now) {
+            self.roam_on(now);
         }
         let Some(wake) = self.timing.wake.filter(|wake| wake.at <= now) else { return };
         if wake.slot {
@@ -203,7 +197,7 @@ impl Driver {
             }
             Command::Stats(reply) => drop(reply.send(self.agent.stats())),
             Command::Trace(reply) => drop(reply.send(self.agent.trace().clone())),
-            Command::Restart => self.agent.restart(clock::now()),
+            Command::Restart => self.restart(clock::now()),
             Command::Diagnosis(reply) => drop(reply.send(Some(self.agent.diagnosis()))),
             Command::Close => self.agent.close(clock::now()),
         }
@@ -275,7 +269,7 @@ impl Driver {
     }
 
     /// Does what the agent wants, until it waits.
-    fn drain(&mut self) {
+    pub(super) fn drain(&mut self) {
         let mut buf = [0; OUTPUT];
         loop {
             let event = match self.agent.poll_output(&mut buf) {

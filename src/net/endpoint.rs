@@ -3,15 +3,15 @@
 use std::io;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument as _;
 
 use crate::agent::{Agent, Config, Event, MAX_OUTSTANDING, Policy, Reason, Role};
-use crate::io::{ComponentId, Socket};
 
+use super::bases::{Bases, Bound};
 use super::clock;
 use super::connection::Connection;
 use super::counters::Counters;
@@ -20,12 +20,13 @@ use super::escort::Escort;
 use super::filter::InterfaceFilter;
 use super::handle::{Handle, Status};
 use super::interfaces::{self, Local};
-use super::listeners::{Listener, Listeners};
+use super::listeners::Listeners;
 use super::mapped::{Gateways, Mapped};
 use super::mdns::Names;
 use super::opener::Opener;
 use super::pacer::Pacer;
-use super::ports::{Port, Ports};
+use super::ports::Ports;
+use super::roaming::{Roam, Roaming, Watcher};
 use super::route::Outlet;
 use super::seed::seed;
 use super::session::Session;
@@ -51,6 +52,8 @@ pub struct Endpoint {
     gateways: Option<Arc<Gateways>>,
     /// The number of the next session, for tracing.
     next: AtomicU64,
+    /// Watches as long as there are sessions.
+    watcher: Mutex<Weak<Watcher>>,
 }
 
 /// Which addresses and ports an [`Endpoint`] uses.
@@ -64,6 +67,7 @@ pub struct Builder {
     trust: Trust,
     #[cfg(feature = "portmap")]
     port_mapping: Option<super::PortMapping>,
+    roaming: Option<Roaming>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,6 +117,17 @@ impl Builder {
         self
     }
 
+    /// Whether sessions follow changes of the network. Default: on, and off where [`addresses`](Self::addresses) are named.
+    pub fn roaming(mut self, roaming: Roaming) -> Self {
+        self.roaming = Some(roaming);
+        self
+    }
+
+    fn is_roaming(&self) -> bool {
+        let default = if self.addresses.is_empty() { Roaming::On } else { Roaming::Off };
+        self.roaming.unwrap_or(default) == Roaming::On
+    }
+
     #[cfg(feature = "portmap")]
     fn gateways(&self) -> Option<Arc<Gateways>> {
         self.port_mapping.clone().map(Gateways::new)
@@ -145,7 +160,8 @@ impl Builder {
         }
         let tls = Arc::new(Tls::new(&self.trust)?);
         let gateways = self.gateways();
-        Ok(Endpoint { settings: self, gateways, pacer: Arc::default(), names, tls, next: AtomicU64::new(0) })
+        let (pacer, next, watcher) = (Arc::default(), AtomicU64::new(0), Mutex::default());
+        Ok(Endpoint { settings: self, gateways, pacer, names, tls, next, watcher })
     }
 
     /// The addresses to use now: interfaces come and go.
@@ -155,11 +171,30 @@ impl Builder {
             (true, Source::Bound) => interfaces::gather(&self.filter)?,
             (true, Source::Routed) => interfaces::routed(&self.filter),
         };
-        locals.retain(|local| self.families == Families::Both || local.addr.is_ipv4());
+        locals.retain(|local| self.admits(local));
         Ok(locals)
     }
 
-    fn bind_socket(&self, local: Local, source: Source) -> io::Result<UdpSocket> {
+    /// Those that this host has.
+    pub(super) fn present(&self, source: Source) -> io::Result<Vec<Local>> {
+        if self.addresses.is_empty() || source == Source::Routed {
+            return self.locals(source);
+        }
+        let mut locals = interfaces::present(&self.addresses);
+        locals.retain(|local| self.admits(local));
+        Ok(locals)
+    }
+
+    fn admits(&self, local: &Local) -> bool {
+        self.families == Families::Both || local.addr.is_ipv4()
+    }
+
+    /// The range to bind to.
+    pub(super) fn ports(&self) -> Option<&RangeInclusive<u16>> {
+        self.ports.as_ref()
+    }
+
+    pub(super) fn bind_socket(&self, local: Local, source: Source) -> io::Result<UdpSocket> {
         UdpSocket::bind(local.addr, source, self.ports.as_ref(), local.mtu)
     }
 }
@@ -225,6 +260,26 @@ impl Endpoint {
         }
     }
 
+    /// Says that the network has changed, where the platform tells the application: interfaces and routes are looked at
+    /// now, and not half a second later at the most. Nothing happens if nothing has changed.
+    pub fn network_changed(&self) {
+        if let Some(watcher) = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
+            watcher.look();
+        }
+    }
+
+    fn watch(&self) -> Option<Arc<Watcher>> {
+        if !self.settings.is_roaming() {
+            return None;
+        }
+        let mut known = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(known.upgrade().unwrap_or_else(|| {
+            let watcher = Watcher::start(self.settings.clone());
+            *known = Arc::downgrade(&watcher);
+            watcher
+        }))
+    }
+
     fn start(&self, config: Config) -> (Handle, mpsc::Receiver<Event>) {
         let span = tracing::debug_span!("session", number = self.next.fetch_add(1, Ordering::Relaxed));
         let _entered = span.enter();
@@ -235,15 +290,21 @@ impl Endpoint {
         };
         let has_tcp = config.has_tcp();
         let mut agent = Agent::new(config, clock::now());
-        let mapped = Mapped::new(self.gateways.clone().filter(|_| agent.wants_mappings()));
-        let mut bound = Bound { ports: Ports::default(), listeners: Listeners::default(), mapped };
-        for component in &components {
-            let locals = self.add_sockets(&mut agent, *component, source, &mut bound);
-            if has_tcp {
-                self.add_listeners(&mut agent, *component, locals, &mut bound);
-            }
-        }
-        let Bound { ports, listeners, mut mapped } = bound;
+        let mut mapped = Mapped::new(self.gateways.clone().filter(|_| agent.wants_mappings()));
+        let (mut ports, mut listeners) = (Ports::default(), Listeners::default());
+        // First, so that no change in between is missed.
+        let watched = self.watch().map(|watcher| (watcher.network(), watcher));
+        let locals = self.settings.locals(source).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the interfaces cannot be listed");
+            Vec::new()
+        });
+        let mut bases = Bases::new(self.settings.clone(), source, components.clone(), has_tcp);
+        let mut bound =
+            Bound { agent: &mut agent, ports: &mut ports, listeners: &mut listeners, mapped: &mut mapped };
+        bases.bind(&locals, &mut bound);
+        let roam = watched.map(|(network, watcher)| {
+            Roam::new(watcher, Roam::presence(&network, locals.iter().map(|local| local.addr)))
+        });
         for (transport, local) in agent.sockets() {
             mapped.add(transport, local);
         }
@@ -287,78 +348,12 @@ impl Endpoint {
             opener: Opener::new(self.tls.clone()),
             listeners,
             mapped,
+            bases,
+            roam,
         };
         tokio::spawn(driver.run().instrument(span.clone()));
         (handle, event_receiver)
     }
-
-    /// One socket for each address, best first: the agent numbers their preferences as they come. Returns the addresses.
-    fn add_sockets(
-        &self,
-        agent: &mut Agent,
-        component: ComponentId,
-        source: Source,
-        bound: &mut Bound,
-    ) -> Vec<Local> {
-        let Bound { ports, mapped, .. } = bound;
-        let locals = self.settings.locals(source).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the interfaces cannot be listed");
-            Vec::new()
-        });
-        for local in &locals {
-            let socket = match self.settings.bind_socket(*local, source) {
-                Ok(socket) => socket,
-                Err(error) => {
-                    tracing::warn!(%error, address = %local.addr.ip(), "address left out");
-                    continue;
-                }
-            };
-            let (id, base) = (ports.reserve(), Socket::Udp { local: socket.local(), component });
-            if mapped.hold(id, base) {
-                ports.put(id, Port::udp(socket));
-                continue;
-            }
-            match agent.add_socket(clock::now(), id, base) {
-                Ok(()) => ports.put(id, Port::udp(socket)),
-                Err(error) => tracing::warn!(%error, address = %local.addr.ip(), "address left out"),
-            }
-        }
-        locals
-    }
-
-    /// The same for TCP. Where nobody can listen there is UDP only.
-    fn add_listeners(
-        &self,
-        agent: &mut Agent,
-        component: ComponentId,
-        locals: Vec<Local>,
-        bound: &mut Bound,
-    ) {
-        let Bound { ports, listeners, mapped } = bound;
-        for local in locals {
-            let added =
-                Listener::bind(local, self.settings.ports.as_ref()).map_err(|error| error.to_string());
-            let added = added.and_then(|listener| {
-                let (id, base) =
-                    (ports.reserve(), Socket::TcpListener { local: listener.local(), component });
-                if !mapped.hold(id, base) {
-                    agent.add_socket(clock::now(), id, base).map_err(|error| error.to_string())?;
-                }
-                listeners.push(id, listener);
-                Ok(())
-            });
-            if let Err(error) = added {
-                tracing::warn!(%error, address = %local.addr.ip(), "no TCP on this address");
-            }
-        }
-    }
-}
-
-/// What a session is bound to.
-struct Bound {
-    ports: Ports,
-    listeners: Listeners,
-    mapped: Mapped,
 }
 
 /// Why [`Endpoint::connect`] did not connect.

@@ -17,6 +17,7 @@ pub(super) struct Local {
     pub(super) addr: SocketAddr,
     /// The MTU of the interface, in bytes.
     pub(super) mtu: usize,
+    pub(super) interface: Interface,
 }
 
 /// Where an address is: the link that multicast reaches from it.
@@ -111,9 +112,20 @@ pub(super) fn routed(filter: &InterfaceFilter) -> Vec<Local> {
 pub(super) fn named(ips: &[IpAddr]) -> Vec<Local> {
     let listed = list().unwrap_or_default();
     let known = |ip: &IpAddr| listed.iter().find(|one| one.ip == *ip);
-    ips.iter()
-        .map(|ip| known(ip).map_or(Local { addr: SocketAddr::new(*ip, 0), mtu: mtu::UNKNOWN }, local))
-        .collect()
+    ips.iter().map(|ip| known(ip).map_or(unlisted(*ip), local)).collect()
+}
+
+/// Those of them that an interface has.
+pub(super) fn present(ips: &[IpAddr]) -> Vec<Local> {
+    let listed = list().unwrap_or_default();
+    ips.iter().filter_map(|ip| listed.iter().find(|one| one.ip == *ip)).map(local).collect()
+}
+
+/// The addresses of all interfaces that are up, also those that nothing new may use.
+pub(super) fn assigned() -> Vec<IpAddr> {
+    let up = getifaddrs::getifaddrs().into_iter().flatten();
+    let up = up.filter(|interface| interface.flags.contains(InterfaceFlags::UP));
+    up.filter_map(|interface| interface.address.ip_addr()).collect()
 }
 
 /// The MTU of the interface that has this address, in bytes.
@@ -129,12 +141,16 @@ pub(super) fn place_of(ip: IpAddr) -> Option<(String, u32)> {
     Some((one.name, one.index))
 }
 
+fn unlisted(ip: IpAddr) -> Local {
+    Local { addr: SocketAddr::new(ip, 0), mtu: mtu::UNKNOWN, interface: Interface::Reliable }
+}
+
 fn local(one: &Listed) -> Local {
     let addr = match one.ip {
         IpAddr::V6(ip) if scope(one.ip) == Scope::LinkLocal => SocketAddrV6::new(ip, 0, 0, one.index).into(),
         ip => SocketAddr::new(ip, 0),
     };
-    Local { addr, mtu: mtu::of_interface(&one.name) }
+    Local { addr, mtu: mtu::of_interface(&one.name), interface: one.interface }
 }
 
 /// The addresses of all interfaces that are up, without those that must not be used yet or any more.

@@ -26,6 +26,7 @@
 //! which the crates below do not read, and whose errors would come back from sending to others too. What nobody receives
 //! times out instead. A driver that knows of them tells the agent ([`Input::Unreachable`](crate::agent::Input::Unreachable)).
 
+mod bases;
 mod carrier;
 mod clock;
 pub mod connection;
@@ -57,6 +58,7 @@ pub mod probe;
 mod range;
 mod readiness;
 pub mod resolve;
+mod roaming;
 mod route;
 mod seed;
 pub mod server;
@@ -74,6 +76,7 @@ pub use filter::{InterfaceFilter, Rule};
 #[cfg(feature = "portmap")]
 pub use portmap::{PortMapper, PortMapping};
 pub use resolve::{Resolver, resolve};
+pub use roaming::Roaming;
 pub use server::Server;
 pub use session::Session;
 pub use signaling::Signaling;

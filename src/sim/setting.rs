@@ -111,6 +111,16 @@ impl World {
         self.set_path(b, a, Link::down());
     }
 
+    /// Replaces the link of one address of a host: what leaves by `up`, what arrives by `down`. All ways of that address
+    /// are concerned, relayed ones too. What is on the way arrives as it would have.
+    ///
+    /// # Panics
+    /// If the host has no such address.
+    pub fn set_link(&mut self, host: HostId, ip: IpAddr, up: Link, down: Link) {
+        let edge = self.topology.interface_mut(host, ip).expect("an address of this host");
+        (edge.up, edge.down) = (Pipe::new(up), Pipe::new(down));
+    }
+
     /// Restarts a NAT: it forgets its mappings.
     pub fn flush(&mut self, nat: NatId) {
         self.topology.flush(nat);

@@ -244,7 +244,8 @@ impl Lab {
         }
     }
 
-    fn ip(&self, short: &str, args: &str) {
+    /// `ip ARGS` in a namespace.
+    pub(crate) fn ip(&self, short: &str, args: &str) {
         let name = self.name(short);
         run(Command::new("ip").args(["-n", &name]).args(args.split_whitespace()));
     }

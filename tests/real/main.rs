@@ -18,5 +18,6 @@ mod paths;
 mod peer;
 mod probe;
 mod process;
+mod roaming;
 mod server;
 mod streams;

@@ -1,6 +1,7 @@
 //! Consent on a path that dies (RFC 7675), with a NAT that forgets, and one that is slow to.
 
 use floe::agent::Reason;
+use floe::io::ComponentId;
 use floe::sim::{HostId, Link, Nat, World};
 use floe::{Config, Event, Role, State};
 
@@ -76,7 +77,11 @@ fn a_hole_that_closes_in_time_costs_nothing() {
         world.set_path(b, a, Link::ideal());
         world.run_for(secs(60));
         assert!(world.completed(a) && world.completed(b), "{gap} s {world}");
-        assert_eq!(world.events(a).len(), said, "nothing to say");
+        // At most that the path did not answer for a while, and does again.
+        let events: Vec<_> = world.events(a)[said..].iter().map(|(_, event)| event.clone()).collect();
+        let component = ComponentId::FIRST;
+        let told = [Event::Suspected { component }, Event::Recovered { component }];
+        assert!(events.is_empty() || (gap > 5 && events == told), "{gap} s {events:?}");
     }
 }
 

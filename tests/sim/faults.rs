@@ -32,7 +32,7 @@
 //! | a silent peer is given up too early | `a_black_hole_ends_consent_after_30_s_at_both_ends` |
 //! | a NAT restarts with other ports | `a_nat_that_restarts_with_other_ports_is_followed` |
 //! | waits by timer before a path is accepted | `data_waits_for_no_timer` |
-//! | lost probes tear down what works | `a_hole_that_closes_in_time_costs_nothing` |
+//! | lost probes tear down what works | `checks_that_are_lost_do_not_end_a_path_that_carries_data` |
 //! | 50 ms are added to each step | `two_public_hosts_are_usable_one_round_trip_after_signaling` |
 //! | the ends settle on different pairs | `two_agents_never_end_on_different_pairs_and_never_hang` |
 //! | a signalled twin resets a peer-reflexive candidate | `a_signalled_twin_changes_no_state` |
@@ -53,6 +53,11 @@
 //! | an interface that goes takes the relay along | `a_relay_moves_to_a_socket_that_is_added_soon_and_the_session_goes_on` |
 //! | a dead TURN server holds up a living one | `a_server_that_does_not_answer_does_not_hold_up_the_relay_of_another` |
 //! | the dead path is left late | `the_loss_of_consent_moves_the_session_to_the_spare_pair` |
+//! | a dead path is seen after half a minute | `a_path_that_falls_silent_is_left_within_500_ms_by_both_ends` |
+//! | a dead path is the end, and nothing was said before | `a_suspicion_is_told_within_a_second_and_long_before_the_loss` |
+//! | a path that comes and goes takes the session along | `a_path_that_comes_and_goes_is_taken_back_more_and_more_slowly` |
+//! | relayed for good after an outage | `a_path_that_returns_after_minutes_is_taken_back` |
+//! | a direct path is kept however much it loses | `a_direct_path_that_loses_half_gives_way_to_a_relay` |
 //! | "ICE failed" and nothing else | `a_wrong_turn_password_between_symmetric_nats` |
 //! | two symmetric NATs | not here: prediction of ports, and packets to many of them |
 //! | early packets from outside are punished by the NAT | not here: a first packet that does not arrive |

@@ -190,7 +190,7 @@ impl Agent {
     }
 
     /// A slot that nobody else wants.
-    pub(super) fn slot_for_probe(&mut self) -> bool {
+    pub(super) fn slot_for_guess(&mut self) -> bool {
         let Some(hard) = self.hard.as_mut().filter(|hard| hard.wants_slot()) else { return false };
         hard.left -= 1;
         match &mut hard.part {
@@ -201,7 +201,7 @@ impl Agent {
             Some(Part::Tries { socket, local, to, guesses }) => {
                 if let Some(port) = guesses.next() {
                     let (socket, local, to) = (*socket, *local, SocketAddr::new(*to, port.get()));
-                    self.intents.push(Intent::Probe(Probe { socket, local, to }));
+                    self.intents.push(Intent::Guess(Probe { socket, local, to }));
                 }
             }
             None => return false,
@@ -216,7 +216,7 @@ impl Agent {
             Some(Part::Opens { to, .. }) if hard.asked > 0 => {
                 hard.asked -= 1;
                 hard.sockets.push((socket, local));
-                self.intents.push(Intent::Probe(Probe { socket, local: local.ip(), to: *to }));
+                self.intents.push(Intent::Guess(Probe { socket, local: local.ip(), to: *to }));
             }
             _ => hard.errands.push_back(Errand::Close(socket)),
         }
