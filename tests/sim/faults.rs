@@ -59,7 +59,7 @@
 //! | relayed for good after an outage | `a_path_that_returns_after_minutes_is_taken_back` |
 //! | a direct path is kept however much it loses | `a_direct_path_that_loses_half_gives_way_to_a_relay` |
 //! | "ICE failed" and nothing else | `a_wrong_turn_password_between_symmetric_nats` |
-//! | two symmetric NATs | not here: prediction of ports, and packets to many of them |
+//! | ports of a symmetric NAT are never guessed | `random_ports_are_found_in_95_of_100_sessions_with_1200_packets` |
 //! | early packets from outside are punished by the NAT | not here: a first packet that does not arrive |
 //! | keepalives cost battery | `an_idle_pair_behind_a_nat_of_30_s_asks_for_consent_every_12_s` |
 //! | guessed candidates multiply pairs | not here: guessed candidates |
@@ -67,7 +67,7 @@
 //! | one refused permission ends all data | `one_forbidden_peer_does_not_spoil_the_others` |
 //! | a lock for all, descriptors that spin | not here: the core has neither locks nor sockets |
 //! | names that nobody resolves | `a_name_that_nobody_answers_for_delays_nothing` |
-//! | a port mapping in the router is not asked for | not here: port mapping |
+//! | a port mapping in the router is not asked for | `a_mapped_port_is_a_reflexive_candidate_with_type_preference_105` |
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -506,7 +506,7 @@ fn a_dead_server_holds_nothing_up() {
 #[test]
 fn the_table_names_tests_that_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = ["tests/sim", "tests/turn", "tests/net", "src/turn/tests", "src/net"];
+    let folders = ["tests/sim", "tests/turn", "tests/net", "src/turn/tests", "src/net", "src/agent/mapped"];
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("the tests"));
     let files = files.map(|file| file.expect("a file").path()).filter(|path| path.is_file());
     let all: String = files.map(|path| std::fs::read_to_string(path).expect("text")).collect();
