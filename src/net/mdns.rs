@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -208,7 +208,9 @@ impl Task {
 /// A message that cannot be sent is lost, as on the link; the machine repeats what matters.
 fn send(ports: &[Port], transmit: &Transmit<'_>) {
     let Some(port) = ports.get(transmit.socket.0 as usize) else { return };
-    if let Err(error) = port.socket.try_send_to(transmit.payload, transmit.destination) {
+    // Not by way of tokio, which takes a socket for full until it has heard that it is not: the first query would be lost.
+    let sent = SockRef::from(&port.socket).send_to(transmit.payload, &transmit.destination.into());
+    if let Err(error) = sent {
         tracing::trace!(%error, destination = %transmit.destination, "multicast DNS: send error");
     }
 }
