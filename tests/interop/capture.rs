@@ -54,6 +54,11 @@ fn capture(name: &str, policy: &str) -> Capture {
     let mut pair = Pair::spawn(&lab, &[&args[..], &["--policy", policy]].concat());
     pair.connect(&lab, PATIENCE);
     pair.run_until(Duration::from_secs(1), |_| false);
+    // The first data may have left before there was a channel.
+    for peer in &mut pair.peers {
+        peer.say(&serde_json::json!({"type": "send", "text": "later"}));
+    }
+    pair.run_until(PATIENCE, |peers| peers.iter().all(|peer| peer.has_received("later")));
     let relayed = pair.peers.iter().filter_map(Peer::selected_types).flatten().any(|kind| kind == "relay");
     assert_eq!(relayed, policy == "relay", "{}", pair.report(&lab));
     for peer in &mut pair.peers {
