@@ -50,12 +50,7 @@ impl<T: Ord> Sorted<T> {
         self.0.is_empty()
     }
 
-    /// Gives back what is allocated and not used.
-    pub(crate) fn compact(&mut self) {
-        self.0.shrink_to_fit();
-    }
-
-    /// The same, but for room for so many.
+    /// Gives back what is allocated and not used, but room for so many.
     pub(crate) fn shrink_to(&mut self, room: usize) {
         self.0.shrink_to(room);
     }

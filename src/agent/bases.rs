@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::relays::RelayId;
 use crate::candidate::{BaseId, TcpType};
+use crate::checks::room::reserve_first;
 use crate::hash::Map;
 use crate::io::{ComponentId, SocketId};
 
@@ -56,10 +57,7 @@ impl Bases {
         if base.via == Via::Socket {
             self.by_socket.insert((base.socket, base.local), id);
         }
-        if self.list.capacity() == 0 {
-            // Most agents have one.
-            self.list.reserve_exact(1);
-        }
+        reserve_first(&mut self.list);
         self.list.push(Some(base));
         self.live += 1;
         id

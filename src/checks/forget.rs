@@ -1,16 +1,12 @@
 //! What a stream knows of its peer ends: another peer answers, or the stream leaves the session.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::checklist::{ChecklistState, Component};
 use super::form::Permission;
-use super::pair::{Pair, PairId, PairState, RemoteId};
+use super::pair::{PairId, PairState, RemoteId};
 use super::role::Role;
 use super::set::{ChecklistSet, Remote};
-
-/// Pairs that were given up and are kept when a session has completed.
-const RESERVE: usize = 5;
 
 impl ChecklistSet {
     /// Forgets what a stream knows of the peer, whose next credentials are at hand; our own side stays as it was
@@ -71,45 +67,6 @@ impl ChecklistSet {
             list.components.fill_with(Component::default);
             list.state = ChecklistState::Removed;
         }
-    }
-
-    /// The session has its pairs (RFC 8445 §8.3.1): of those that nobody was heard on some stay for the day when a spare one
-    /// is looked for, and the room of the others is given back.
-    pub fn compact(&mut self) {
-        for id in self.given_up().into_iter().skip(RESERVE) {
-            self.remove_pair(id);
-        }
-        let used = self.places.iter().rposition(|place| place.pair.is_some()).map_or(0, |last| last + 1);
-        let stamps = self.places.drain(used..).map(|place| place.stamp);
-        self.first_stamp = stamps.fold(self.first_stamp, u16::max);
-        self.places.shrink_to_fit();
-        self.by_path.shrink_to_fit();
-        self.locals.shrink_to_fit();
-        self.remotes.shrink_to_fit();
-        self.groups.compact();
-        // Their checks go on.
-        let spares = self.spares().count();
-        self.transactions.shrink_to(spares);
-        for list in &mut self.checklists {
-            list.waiting.compact();
-            list.triggered.shrink_to(4);
-            for component in &mut list.components {
-                for pairs in [&mut component.valid, &mut component.open, &mut component.failed] {
-                    pairs.compact();
-                }
-            }
-        }
-    }
-
-    /// The pairs whose checks were given up before anything was heard on them, best first.
-    fn given_up(&self) -> Vec<PairId> {
-        let is_given_up = |pair: &Pair| {
-            let is_silent = !pair.authenticated && pair.valid.is_none() && pair.failure.is_none();
-            is_silent && pair.state == PairState::Failed && !pair.is_under_check()
-        };
-        let mut pairs: Vec<_> = self.pairs().filter(|(_, pair)| is_given_up(pair)).collect();
-        pairs.sort_by_key(|(id, pair)| (Reverse(pair.priority), *id));
-        pairs.into_iter().map(|(id, _)| id).collect()
     }
 
     /// The candidates that are left move up.

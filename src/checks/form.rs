@@ -7,6 +7,7 @@ use super::checklist::{Checklist, Component};
 use super::connect::link;
 use super::failover::Record;
 use super::pair::{LocalId, Nominated, Pair, PairId, PairState, Quality, RemoteId};
+use super::room::reserve_first;
 use super::set::{ChecklistSet, Local, Place, Remote};
 use crate::candidate::BaseId;
 use crate::candidate::address::{can_pair, on_link_of};
@@ -20,13 +21,6 @@ pub enum Permission {
     Granted,
     /// A TURN permission is asked for first (RFC 8445 §7.2.1).
     Needed,
-}
-
-/// Room for one element where a vector would make room for four: most sessions have one of what is large here.
-pub(super) fn reserve_first<T>(list: &mut Vec<T>) {
-    if list.capacity() == 0 {
-        list.reserve_exact(1);
-    }
 }
 
 impl ChecklistSet {

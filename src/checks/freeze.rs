@@ -14,9 +14,9 @@
 
 use std::cmp::Reverse;
 
-use super::form::reserve_first;
 use super::pair::{Pair, PairId, PairState};
 use super::request::Check;
+use super::room::reserve_first;
 use super::set::ChecklistSet;
 use crate::candidate::Foundation;
 use crate::hash::Map;
@@ -213,10 +213,10 @@ impl Groups {
         self.free.retain(|id| usize::from(id.0) < used);
         self.free.shrink_to_fit();
         for group in &mut self.list {
-            group.frozen.compact();
+            group.frozen.shrink_to(0);
         }
         self.ids.shrink_to_fit();
-        self.thawable.compact();
+        self.thawable.shrink_to(0);
     }
 
     /// Num-Waiting + Num-In-Progress of RFC 8445 §14.3.

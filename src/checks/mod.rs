@@ -41,6 +41,7 @@ pub mod recheck;
 pub mod request;
 pub mod respond;
 pub mod role;
+pub(crate) mod room;
 pub mod schedule;
 pub mod select;
 pub mod set;
