@@ -62,11 +62,10 @@
 //!
 //! # Features
 //! - `tokio` (default): `floe::net`, real sockets and a real clock.
-//! - `tls`: TLS to TURN servers.
+//! - `tls`: TLS to TURN servers, and of `floe::net::Server`.
 //! - `dns`: SRV records, and name servers of one's own choice.
 //! - `portmap`: `floe::portmap`, ports of this host mapped by its gateway.
 //! - `sim`: `floe::sim`, the simulator.
-//! - `tls`: TLS of `floe::net::Server`.
 //! - `serde`: `Serialize` and `Deserialize` for signals and what is in them, `Serialize` for the counters of servers.
 //! - `cli`: the `floe` command.
 //!
