@@ -64,7 +64,7 @@ fn an_agent_takes_little_and_nothing_once_it_is_connected() {
         for at in 0..2 {
             check(&format!("allocations until completed, {sockets} x {sockets}"), wire.spent(at), goal);
         }
-        // The grace of RFC 8445 section 8.3.1.
+        // The grace of RFC 8445 section 8.3.1, after which room is given back, and the first check of a spare pair.
         wire.run_for(Duration::from_secs(10));
         let before = [0, 1].map(|at| wire.spent(at));
         wire.run_for(Duration::from_mins(1));

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::lab::{feed, run};
+use crate::lab::{feed, inside, ip_in, run};
 use crate::process::Process;
 
 pub(crate) const HOST: &str = "10.77.0.2";
@@ -108,14 +108,11 @@ impl Home {
 
     /// A command that will run inside a namespace.
     pub(crate) fn command(&self, short: &str, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name(short), program]);
-        command
+        inside(&self.name(short), program)
     }
 
     fn ip(&self, short: &str, args: &str) {
-        let name = self.name(short);
-        run(Command::new("ip").args(["-n", &name]).args(args.split_whitespace()));
+        ip_in(&self.name(short), args);
     }
 
     /// The gateway's rules that lead a port inside.

@@ -178,9 +178,7 @@ impl Lab {
 
     /// A command that will run inside a namespace.
     pub(crate) fn command(&self, short: &str, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name(short), program]);
-        command
+        inside(&self.name(short), program)
     }
 
     fn namespace(&mut self, short: &str) {
@@ -246,8 +244,7 @@ impl Lab {
 
     /// `ip ARGS` in a namespace.
     pub(crate) fn ip(&self, short: &str, args: &str) {
-        let name = self.name(short);
-        run(Command::new("ip").args(["-n", &name]).args(args.split_whitespace()));
+        ip_in(&self.name(short), args);
     }
 
     fn write(&self, short: &str, key: &str, value: &str) {
@@ -272,6 +269,18 @@ impl Drop for Lab {
             let _ = Command::new("ip").args(["netns", "del", name]).status();
         }
     }
+}
+
+/// A command that will run inside a namespace.
+pub(crate) fn inside(namespace: &str, program: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace, program]);
+    command
+}
+
+/// Runs `ip` about a namespace.
+pub(crate) fn ip_in(namespace: &str, args: &str) {
+    run(Command::new("ip").args(["-n", namespace]).args(args.split_whitespace()));
 }
 
 pub(crate) fn run(command: &mut Command) {

@@ -84,7 +84,7 @@ use floe::turn::TurnServer;
 use floe::{Config, Event, Role, State};
 
 use super::peer::{Habits, Play};
-use super::{ROLES, ms, secs, seed};
+use super::{ROLES, ms, secs, seed, selections};
 
 const BOTH: [Role; 2] = [Role::Controlling, Role::Controlled];
 
@@ -99,10 +99,6 @@ fn each(habits: &Habits, mut then: impl FnMut(Role, Play)) {
             then(role, Play::new(role, place, habits.clone()));
         }
     }
-}
-
-fn selections(world: &World, host: HostId) -> usize {
-    world.events(host).iter().filter(|(_, event)| matches!(event, Event::Selected { .. })).count()
 }
 
 /// One agent did not know the nominated pair as long as its own check was under way, and never selected.

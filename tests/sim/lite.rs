@@ -2,9 +2,9 @@
 
 use floe::io::ComponentId;
 use floe::sim::{Fate, HostId, Interface, Nat, World};
-use floe::{Config, Event, Role};
+use floe::{Config, Role};
 
-use super::{ROLES, ms, secs, seed};
+use super::{ROLES, ms, secs, seed, selections};
 
 /// A full agent behind a NAT, and a lite one with a public address.
 fn full_and_lite(world: &mut World, roles: [Role; 2], components: &[u16]) -> [HostId; 2] {
@@ -52,9 +52,7 @@ fn a_lite_agent_completes_when_every_component_is_nominated() {
     let mut world = World::new(2);
     let [full, lite] = full_and_lite(&mut world, ROLES[0], &[2, 1]);
     world.run_until(secs(10), |w| w.completed(full) && w.completed(lite));
-    let selected =
-        world.events(lite).iter().filter(|(_, event)| matches!(event, Event::Selected { .. })).count();
-    assert_eq!(selected, 3, "{world}");
+    assert_eq!(selections(&world, lite), 3, "{world}");
     for component in [(0, 1), (0, 2), (1, 1)] {
         let component = ComponentId { stream: component.0, component: component.1 };
         assert!(world.agent_ref(lite).path(component).is_some());

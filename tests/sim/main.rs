@@ -39,10 +39,16 @@ mod trickle;
 
 use std::time::Duration;
 
-use floe::Role;
+use floe::sim::{HostId, World};
+use floe::{Event, Role};
 
 /// The roles of two agents, both ways round.
 const ROLES: [[Role; 2]; 2] = [[Role::Controlling, Role::Controlled], [Role::Controlled, Role::Controlling]];
+
+/// How often a pair was selected.
+fn selections(world: &World, host: HostId) -> usize {
+    world.events(host).iter().filter(|(_, event)| matches!(event, Event::Selected { .. })).count()
+}
 
 fn seed(byte: u8) -> [u8; 32] {
     [byte; 32]

@@ -2,22 +2,18 @@
 
 use std::time::Duration;
 
+use floe::Config;
 use floe::candidate::CandidateType::Relayed;
 use floe::io::ComponentId;
 use floe::sim::{HostId, Interface, Link, Nat, World};
-use floe::{Config, Event};
 
-use super::{ROLES, ms, secs, seed};
+use super::{ROLES, ms, secs, seed, selections};
 
 const EVERY: Duration = Duration::from_millis(20);
 
 /// A link of this round-trip time together with another one of it.
 fn quarter(rtt: u64) -> Link {
     Link::ideal().latency(ms(rtt) / 4)
-}
-
-fn selections(world: &World, host: HostId) -> usize {
-    world.events(host).iter().filter(|(_, event)| matches!(event, Event::Selected { .. })).count()
 }
 
 /// Data each way, numbered by time.
@@ -28,6 +24,18 @@ fn talk(world: &mut World, [a, b]: [HostId; 2], duration: Duration) {
         world.send(b, b"data");
         world.run_for(EVERY);
     }
+}
+
+/// Two public hosts that have connected directly, and have a relay.
+fn beside_a_relay(world: &mut World) -> [HostId; 2] {
+    let turn = world.turn_server();
+    let hosts = [0, 1].map(|at: usize| {
+        world.agent(Nat::none(), Config::new(ROLES[0][at], seed(at as u8 + 1)).turn_server(turn.clone()))
+    });
+    let [a, b] = hosts;
+    world.signal(a, b);
+    world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
+    hosts
 }
 
 /// The longest time without data since `from`, at the worse of the two.
@@ -133,13 +141,8 @@ fn round_trip_times_that_alternate_do_not_make_the_session_flap() {
 #[test]
 fn a_path_that_comes_and_goes_is_taken_back_more_and_more_slowly() {
     let mut world = World::new(3);
-    let turn = world.turn_server();
-    let hosts = [0, 1].map(|at: usize| {
-        world.agent(Nat::none(), Config::new(ROLES[0][at], seed(at as u8 + 1)).turn_server(turn.clone()))
-    });
+    let hosts = beside_a_relay(&mut world);
     let [a, b] = hosts;
-    world.signal(a, b);
-    world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
     talk(&mut world, hosts, secs(3));
     let mut back = Vec::new();
     for _ in 0..4 {
@@ -197,13 +200,8 @@ fn a_path_that_returns_after_minutes_is_taken_back() {
 #[test]
 fn a_direct_path_that_loses_half_gives_way_to_a_relay() {
     let mut world = World::new(5);
-    let turn = world.turn_server();
-    let hosts = [0, 1].map(|at: usize| {
-        world.agent(Nat::none(), Config::new(ROLES[0][at], seed(at as u8 + 1)).turn_server(turn.clone()))
-    });
+    let hosts = beside_a_relay(&mut world);
     let [a, b] = hosts;
-    world.signal(a, b);
-    world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
     world.run_for(secs(100));
     assert!(!world.selected_types(a, b).contains(&Relayed), "{world}");
     world.set_path(a, b, Link::ideal().loss(0.5));

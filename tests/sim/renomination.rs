@@ -6,13 +6,9 @@ use floe::agent::Nomination;
 use floe::candidate::CandidateType::Relayed;
 use floe::io::ComponentId;
 use floe::sim::{HostId, Interface, Link, Nat, World};
-use floe::{Config, Event, Role};
+use floe::{Config, Role};
 
-use super::{ROLES, ms, secs, seed};
-
-fn selections(world: &World, host: HostId) -> usize {
-    world.events(host).iter().filter(|(_, event)| matches!(event, Event::Selected { .. })).count()
-}
+use super::{ROLES, ms, secs, seed, selections};
 
 /// Two agents whose direct path works from `later` on; before it there is the relay.
 fn a_direct_path_appears(world: &mut World, later: Duration, nominations: [Nomination; 2]) -> [HostId; 2] {
