@@ -9,8 +9,10 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
-/// How often a client is started that draws a channel number which does not exist three times in four.
-const ATTEMPTS: usize = 80;
+/// How often two clients are started that draw a channel number each which does not exist three times in four: both
+/// are good once in 16 times. The allocations of those that gave up stay until their end.
+const ATTEMPTS: usize = 300;
+const ALLOCATIONS: &str = "1000";
 
 struct Server {
     child: Child,
@@ -113,7 +115,7 @@ fn indications_of_uclient_over_tcp_arrive_in_both_families() {
 fn channels(transport: &[&str]) {
     for v6 in [false, true] {
         let (listen, ip, family) = address(v6);
-        let server = Server::start(&["--listen", listen], 2);
+        let server = Server::start(&["--listen", listen, "--quota", ALLOCATIONS], 2);
         let mut tries = 0;
         loop {
             // Two clients: each more is another chance of a number that does not exist.
