@@ -121,6 +121,10 @@ pub enum Refresh {
     Outbound,
     /// Those from outside too.
     Inbound,
+    /// Those from outside only.
+    InboundOnly,
+    /// None: it ends in its time, whatever happens.
+    Neither,
 }
 
 /// What a server saw of a socket.
