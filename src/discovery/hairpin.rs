@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::ask::{Ask, AskId, Outcome};
 use super::asks::Asks;
+use super::ports::Pooling;
 use super::report::{Filtering, Finding, Hairpinning, Mapping, Report, Translation};
 use super::why::Why;
 use crate::io::SocketId;
@@ -56,12 +57,19 @@ impl Test {
                 _ => None,
             });
             if let Some(source) = returned {
-                let kind = match source.ip() {
-                    ip if ip == asks.sockets.local() => Hairpinning::InternalSource,
-                    ip if ends.iter().any(|end| end.ip() == ip) => Hairpinning::ExternalSource,
-                    _ => Hairpinning::OtherSource,
+                let ip = source.ip();
+                let is_external = |mapped: &SocketAddr| mapped.ip() == ip;
+                let kind = if ip == asks.sockets.local() {
+                    Finding::Known(Hairpinning::InternalSource)
+                } else if ends.iter().chain(asks.samples.iter().map(|it| &it.mapped)).any(is_external) {
+                    Finding::Known(Hairpinning::ExternalSource)
+                } else if report.pooling == Finding::Known(Pooling::Paired) {
+                    Finding::Known(Hairpinning::OtherSource)
+                } else {
+                    // It may be one of the NAT's that no server has seen.
+                    Finding::Unknown(Why::SeveralAddresses)
                 };
-                return Some(self.end(asks, Finding::Known(kind)));
+                return Some(self.end(asks, kind));
             }
             if outcomes.iter().any(Option::is_none) {
                 return None;

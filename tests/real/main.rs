@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "the lab waits for real processes in real time")]
 
 mod home;
+mod kinds;
 mod lab;
 mod map;
 mod names;

@@ -95,9 +95,7 @@ fn kinds() -> Vec<Kind> {
         AddressAndPortDependent as PortFilter, AddressDependent as AddressFilter,
         EndpointIndependent as AnyFilter,
     };
-    use Mapping::{
-        AddressAndPortDependent as ByPort, AddressDependent as ByAddress, EndpointIndependent as Same,
-    };
+    use Mapping::{AddressAndPortDependent as ByPort, AddressDependent as ByAddress};
     const EI: M = M::EndpointIndependent;
     const AD: M = M::AddressDependent;
     const AP: M = M::AddressAndPortDependent;

@@ -82,7 +82,7 @@ pub(crate) fn json(family: &str, report: &Report) -> Value {
             Lifetime::Between(..) => "between",
             Lifetime::LongerThan(_) => "longer",
         }),
-        "refresh": value(report.refresh, |it| if it == Refresh::Inbound { "inbound" } else { "outbound" }),
+        "refresh": value(report.refresh, refresh_word),
         "verdict": verdict.name(),
         "text": verdict.to_string(),
     })
@@ -217,6 +217,21 @@ fn lifetime(it: Lifetime) -> String {
     }
 }
 
+fn refresh_word(it: Refresh) -> &'static str {
+    match it {
+        Refresh::Outbound => "outbound",
+        Refresh::Inbound => "inbound",
+        Refresh::InboundOnly => "inbound-only",
+        Refresh::Neither => "neither",
+    }
+}
+
 fn refresh(it: Refresh) -> String {
-    if it == Refresh::Inbound { "traffic in both directions" } else { "outbound traffic only" }.to_owned()
+    match it {
+        Refresh::Outbound => "outbound traffic only",
+        Refresh::Inbound => "traffic in both directions",
+        Refresh::InboundOnly => "inbound traffic only",
+        Refresh::Neither => "nothing: it ends in its time",
+    }
+    .to_owned()
 }
