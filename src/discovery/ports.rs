@@ -200,3 +200,70 @@ fn pooling(samples: &[Sample]) -> Finding<Pooling> {
         Finding::Unknown(Why::TooFew)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mappings in the order of their sockets, from port 40000 on, each with its external port.
+    fn row(ports: &[u16]) -> Vec<Option<Sample>> {
+        let addr = |ip: &str, port| SocketAddr::new(ip.parse().unwrap(), port);
+        let sample = |(local, port): (u16, &u16)| Sample {
+            local: addr("10.0.0.2", local),
+            to: addr("192.0.2.1", 3478),
+            mapped: addr("203.0.113.1", *port),
+            in_order: true,
+        };
+        (40_000..).zip(ports).map(sample).map(Some).collect()
+    }
+
+    fn told(ports: &[u16]) -> Finding<PortAllocation> {
+        let row = row(ports);
+        let samples: Vec<_> = row.iter().flatten().copied().collect();
+        allocation(&samples, &deltas(&row))
+    }
+
+    /// RFC 4787 §4.2.1.
+    #[test]
+    fn counting_is_told_by_its_steps_whatever_their_size() {
+        let sequential = |delta| Finding::Known(PortAllocation::Sequential { delta });
+        let count = |step: u16| (0..16).map(|n| 2000 + n * step).collect::<Vec<_>>();
+        for step in [1, 2, 7, 512, 513, 1000, 3000] {
+            assert_eq!(told(&count(step)), sequential(step.into()), "{step}");
+            let back: Vec<_> = count(step).into_iter().rev().collect();
+            assert_eq!(told(&back), sequential(-i32::from(step)), "{step}");
+        }
+        // Others count too, and the range ends.
+        let busy = [2000, 2003, 2004, 2005, 2007, 2008, 2009, 2012, 2013, 1024, 1025, 1027, 1028];
+        assert_eq!(told(&busy), sequential(1));
+    }
+
+    #[test]
+    fn few_ports_of_a_small_block_that_happen_to_rise_are_not_counting() {
+        for ports in [
+            &[2050, 2060, 2045, 2100, 2120, 2130, 2200][..],
+            &[2050, 2060, 2145, 2100, 2120, 2130, 2200, 2210],
+        ] {
+            assert_eq!(told(ports), Finding::Unknown(Why::Unstable), "{ports:?}");
+        }
+        let random = [2050, 2260, 2145, 2100, 2120, 2090, 2200, 2110, 2111, 2070];
+        assert_eq!(told(&random), Finding::Known(PortAllocation::Random));
+    }
+
+    /// RFC 4787 §4.2.2: a port that was kept proves nothing.
+    #[test]
+    fn parity_is_told_by_ports_that_were_changed() {
+        let parity = |ports: &[u16]| {
+            let samples: Vec<_> = row(ports).into_iter().flatten().collect();
+            super::parity(&samples)
+        };
+        let mut ports: Vec<u16> = (40_000..40_016).collect();
+        assert_eq!(parity(&ports), Finding::Known(Parity::Preserved), "all kept");
+        (ports[3], ports[7]) = (50_001, 50_003);
+        assert_eq!(parity(&ports), Finding::Unknown(Why::TooFew));
+        ports[4] = 50_005;
+        assert_eq!(parity(&ports), Finding::Known(Parity::NotPreserved));
+        let changed: Vec<u16> = (50_000..50_016).collect();
+        assert_eq!(parity(&changed), Finding::Known(Parity::Preserved));
+    }
+}

@@ -324,6 +324,100 @@ fn two_plain_servers_tell_whether_the_mapping_depends_on_the_destination() {
     }
 }
 
+/// RFC 4787 §7: what rewrites an address breaks the FINGERPRINT beside it.
+#[test]
+fn a_rewritten_address_is_told_although_the_fingerprint_does_not_fit_any_more() {
+    for (clear, payload) in [(true, Ok(Payload::Rewritten)), (false, Err(Why::Unreadable))] {
+        let report = run(&[SERVER, "198.51.100.1:3478"], &mut |request, local, to| {
+            let mut buf = [0; 256];
+            let mut writer = Writer::new(&mut buf, Class::Success, Method::BINDING, request.transaction_id());
+            writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, outside(local));
+            writer.put_address(attr::MAPPED_ADDRESS, if clear { local } else { outside(local) });
+            writer.fingerprint();
+            let mut bytes = writer.finish().unwrap().to_vec();
+            let last = bytes.last_mut().unwrap();
+            *last ^= 1;
+            Some((to, bytes))
+        });
+        match payload {
+            Ok(payload) => {
+                assert_eq!(report.payload, Finding::Known(payload));
+                assert_eq!(report.mapping, Finding::Known(Mapping::EndpointIndependent));
+            }
+            // Nothing explains it: whatever was changed, nothing of it is believed.
+            Err(why) => assert_eq!(report.mapping, Finding::Unknown(why)),
+        }
+    }
+}
+
+/// A second address that nobody can reach is none; other servers take its place.
+#[test]
+fn a_second_address_that_does_not_answer_leaves_the_mapping_to_other_servers() {
+    let plain = "198.51.100.1:3478";
+    for (servers, mapping) in [
+        (&[SERVER][..], Finding::Unknown(Why::OneServer)),
+        (&[SERVER, plain][..], Finding::Known(Mapping::EndpointIndependent)),
+    ] {
+        let report = run(servers, &mut |request, local, to| {
+            let other = (to == addr(SERVER)).then_some("192.0.2.11:3479");
+            let is_there = to.ip() == addr(SERVER).ip() || to == addr(plain);
+            let has_change = request.plain().attributes().has(attr::CHANGE_REQUEST);
+            (is_there && !has_change).then(|| (to, mapped(request, outside(local), other)))
+        });
+        assert_eq!(report.mapping, mapping);
+        assert_eq!(report.filtering, Finding::Unknown(Why::SilentOtherAddress));
+    }
+}
+
+/// Its silence has a pattern, and none of it is a filter.
+#[test]
+fn a_server_that_answers_so_often_and_no_more_is_told_nothing_wrong_of() {
+    for every in 2..6 {
+        let mut count = 0;
+        let report = run(&[SERVER], &mut |request, local, to| {
+            count += 1;
+            let change = request.plain().attributes().has(attr::CHANGE_REQUEST);
+            let source = if change { addr("192.0.2.11:3479") } else { to };
+            (count % every == 0).then(|| (source, mapped(request, outside(local), Some("192.0.2.11:3479"))))
+        });
+        assert!(report.filtering.known().is_none_or(|it| it == Filtering::EndpointIndependent), "{every}");
+        assert!(report.mapping.known().is_none_or(|it| it == Mapping::EndpointIndependent), "{every}");
+    }
+}
+
+/// A server that limits what it does for CHANGE-REQUEST, and answers all else.
+#[test]
+fn a_server_that_answers_few_change_requests_proves_no_filter() {
+    let mut count = 0;
+    let report = run(&[SERVER], &mut |request, local, to| {
+        let change = request.plain().attributes().has(attr::CHANGE_REQUEST);
+        count += u32::from(change);
+        let source = if change { addr("192.0.2.11:3479") } else { to };
+        (!change || count > 200).then(|| (source, mapped(request, outside(local), Some("192.0.2.11:3479"))))
+    });
+    assert_eq!(report.filtering, Finding::Unknown(Why::SilentOtherAddress));
+}
+
+/// RFC 4787 §4.1, §6.
+#[test]
+fn a_hairpin_by_another_address_of_the_pool_is_not_told_as_a_foreign_one() {
+    let mut opened = std::collections::BTreeSet::new();
+    let report = run(&[SERVER], &mut |request, local, to| {
+        opened.insert(local);
+        let ip = ["203.0.113.7", "203.0.113.8", "203.0.113.9"][usize::from(local.port() % 3)];
+        if to.ip() != addr(SERVER).ip() {
+            return Some((addr("203.0.113.66:5000"), request.raw().to_vec()));
+        }
+        Some((to, mapped(request, SocketAddr::new(ip.parse().unwrap(), local.port()), None)))
+    });
+    assert_eq!(report.pooling, Finding::Known(Pooling::Arbitrary));
+    assert!(
+        !matches!(report.hairpinning, Finding::Known(Hairpinning::OtherSource)),
+        "{:?}",
+        report.hairpinning
+    );
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
 

@@ -7,6 +7,7 @@ mod gather;
 mod lines;
 mod map;
 mod nat;
+mod nat_alone;
 mod nat_words;
 mod peer;
 mod probe;
