@@ -19,6 +19,7 @@ mod loss;
 mod matrix;
 mod names;
 mod nat_behaviour;
+mod nat_pools;
 mod nats;
 mod pair;
 mod peer;
