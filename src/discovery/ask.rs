@@ -209,11 +209,11 @@ impl Outcome {
     }
 }
 
-/// Whether a socket of `local` can look like this.
+/// Whether a socket of `local` can look like this. Behind a translator of families a server sees IPv4 (RFC 6146).
 fn is_plausible(mapped: SocketAddr, local: SocketAddr) -> bool {
     let is_near = |ip| matches!(scope(ip), Scope::Loopback | Scope::LinkLocal);
     mapped.port() != 0
-        && mapped.is_ipv4() == local.is_ipv4()
+        && (mapped.is_ipv4() || local.is_ipv6())
         && scope(mapped.ip()) != Scope::Unusable
         && (!is_near(mapped.ip()) || is_near(local.ip()))
 }

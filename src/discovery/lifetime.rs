@@ -59,8 +59,10 @@ struct Refreshed {
 enum Traffic {
     /// A look is a datagram from outside.
     Inbound,
-    /// A request of the socket itself whose answer goes to another one; `None` before it is asked.
-    Outbound(Option<AskId>),
+    /// The socket that asks about the others has been silent too, and may look otherwise now; `None` before it is asked.
+    Renewal(Option<AskId>),
+    /// A request of the socket itself whose answer goes to that other one: it would be traffic from outside.
+    Outbound(AskId),
     /// It was there.
     Over,
 }
@@ -181,7 +183,7 @@ impl Test {
                     if look * 2 <= upper {
                         return Some(Err(Why::TooFew));
                     }
-                    let [inbound, outbound] = [Traffic::Inbound, Traffic::Outbound(None)]
+                    let [inbound, outbound] = [Traffic::Inbound, Traffic::Renewal(None)]
                         .map(|traffic| Refreshed::new(traffic, Waiting::new(server, look, asks)));
                     self.phase = Some(Phase::Refresh(inbound, outbound));
                 }
@@ -229,13 +231,16 @@ impl Refreshed {
         if let Some(alive) = self.alive {
             return Some(Ok(alive));
         }
-        if let Traffic::Outbound(id) = self.traffic {
-            // An answer would be traffic from outside.
+        if let Traffic::Renewal(id) = self.traffic {
             asks.outcome(self.waiting.made)?;
-            let (socket, after) = (self.waiting.socket, self.waiting.after);
-            let ask = || Ask::new(socket, server).respond_to(own.port(), asker).not_before(now + after);
+            let ask = || Ask::new(asker, server).not_before(now + self.waiting.after);
             let id = id.unwrap_or_else(|| asks.ask(ask()));
-            self.traffic = Traffic::Outbound(Some(id));
+            self.traffic = Traffic::Renewal(Some(id));
+            let Some(asker_now) = asks.outcome(id)?.answer() else { return Some(Err(Why::NoAnswer)) };
+            let ask = Ask::new(self.waiting.socket, server).respond_to(asker_now.mapped.port(), asker);
+            self.traffic = Traffic::Outbound(asks.ask(ask));
+        }
+        if let Traffic::Outbound(id) = self.traffic {
             if asks.outcome(id)?.answer().is_none() {
                 return Some(Err(Why::Unstable));
             }

@@ -178,8 +178,9 @@ fn exceptions(steps: usize) -> usize {
 
 fn parity(samples: &[Sample]) -> Finding<Parity> {
     // A port that is kept says nothing of those that are not.
-    let changed = samples.iter().filter(|sample| sample.local.port() != sample.mapped.port());
-    let changes: Vec<u16> = changed.map(|sample| (sample.local.port() ^ sample.mapped.port()) & 1).collect();
+    let ports = samples.iter().map(|sample| (sample.local.port(), sample.mapped.port()));
+    let changes: Vec<u16> =
+        ports.filter(|(own, outer)| own != outer).map(|(own, outer)| (own ^ outer) & 1).collect();
     if changes.contains(&1) {
         Finding::Known(Parity::NotPreserved)
     } else if changes.len() >= MIN_SAMPLES || (changes.is_empty() && samples.len() >= DELTAS.0) {

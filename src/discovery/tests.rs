@@ -418,6 +418,22 @@ fn a_hairpin_by_another_address_of_the_pool_is_not_told_as_a_foreign_one() {
     );
 }
 
+/// RFC 6146: an IPv6 host whose servers see an IPv4 address.
+#[test]
+fn behind_nat64_the_mapping_is_told_and_a_hairpin_cannot_be() {
+    let servers = ["[64:ff9b::c000:20a]:3478", "[64:ff9b::c633:6401]:3478"];
+    let local = "2001:db8::2".parse().unwrap();
+    let config = Config::new(local, servers.map(addr), [7; 32]);
+    let report = run_with(&[], |_| config, &mut |request, local, to| {
+        // Its other address is of the family that the server itself has.
+        Some((to, mapped(request, outside(local), Some("192.0.2.11:3479"))))
+    });
+    assert_eq!(report.translation, Finding::Known(Translation::Translated));
+    assert_eq!(report.mapping, Finding::Known(Mapping::EndpointIndependent));
+    assert_eq!(report.filtering, Finding::Unknown(Why::BadOtherAddress));
+    assert_eq!(report.hairpinning, Finding::Unknown(Why::OtherFamily));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
 

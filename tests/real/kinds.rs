@@ -7,6 +7,8 @@
 //!   …                                ┘
 //! ```
 
+mod table;
+
 use std::io::Write as _;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::lab::{inside, ip_in, run};
 use crate::process::Process;
+use table::{AD, APD, EIM, Kind, kinds};
 
 const FLOE: &str = env!("CARGO_BIN_EXE_floe");
 const NATS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/nat.py");
@@ -23,205 +26,12 @@ const OBSERVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/observe.p
 const PATIENCE: Duration = Duration::from_secs(15);
 const SERVER: [[&str; 2]; 2] = [["203.0.113.10", "203.0.113.11"], ["2001:db8:ffff::10", "2001:db8:ffff::11"]];
 
-const EIM: &str = "endpoint-independent";
-const AD: &str = "address-dependent";
-const APD: &str = "address-and-port-dependent";
-
-/// A NAT, or several from the host outward, and what is true of them.
-#[derive(Clone)]
-struct Kind {
-    name: &'static str,
-    nats: Vec<Value>,
-    is_v6: bool,
-    truth: Vec<(&'static str, &'static str)>,
-    lifetime: Option<f64>,
-}
-
-impl Kind {
-    /// What `nat.py` makes of this, and what `floe nat` has to tell where it tells anything.
-    fn new(
-        name: &'static str,
-        nat: Value,
-        mapping: &'static str,
-        filtering: &'static str,
-        ports: &'static str,
-    ) -> Self {
-        let truth = vec![
-            ("translation", "translated"),
-            ("mapping", mapping),
-            ("filtering", filtering),
-            ("ports", ports),
-            ("pooling", "paired"),
-            ("payload", "untouched"),
-            ("hairpinning", "none"),
-        ];
-        Self { name, nats: vec![nat], is_v6: false, truth, lifetime: None }
-    }
-
-    fn but(mut self, fact: &'static str, truth: &'static str) -> Self {
-        self.truth.retain(|(known, _)| *known != fact);
-        self.truth.push((fact, truth));
-        self
-    }
-
-    fn v6(self) -> Self {
-        Self { is_v6: true, ..self }
-    }
-
-    fn truth(&self, fact: &str) -> Option<&'static str> {
-        self.truth.iter().find(|(known, _)| *known == fact).map(|(_, truth)| *truth)
-    }
-
-    fn family(&self) -> usize {
-        usize::from(self.is_v6)
-    }
-
-    /// The address of the host, which is that of the public network if nothing is translated.
-    fn host(&self, number: usize) -> String {
-        if self.is_v6 { format!("2001:db8:{number:x}::2") } else { format!("10.0.{number}.2") }
-    }
-}
-
-/// The table.
-fn kinds() -> Vec<Kind> {
-    let cone = |filtering: &str, ports: &str| json!({ "filtering": filtering, "ports": ports });
-    let by = |mapping: &str, filtering: &str, ports: &str| json!({ "mapping": mapping, "filtering": filtering, "ports": ports });
-    let port = "address-and-port";
-    let with = |mut nat: Value, more: Value| {
-        let more = more.as_object().unwrap().clone();
-        nat.as_object_mut().unwrap().extend(more);
-        nat
-    };
-    let symmetric = || by("endpoint-and-port", port, "random");
-    let mut all = vec![
-        Kind::new("open", by("none", "any", "preserve"), EIM, EIM, "preserving")
-            .but("translation", "none")
-            .but("pooling", "unknown")
-            .but("hairpinning", "unknown"),
-        Kind::new("firewall", by("none", port, "preserve"), EIM, APD, "preserving")
-            .but("translation", "none")
-            .but("pooling", "unknown")
-            .but("hairpinning", "unknown"),
-        Kind::new("full cone", cone("any", "preserve"), EIM, EIM, "preserving"),
-        Kind::new("full cone, random", cone("any", "random"), EIM, EIM, "random"),
-        Kind::new("restricted cone", cone("address", "preserve"), EIM, AD, "preserving"),
-        Kind::new("restricted cone, sequential", cone("address", "sequential"), EIM, AD, "sequential"),
-        Kind::new("port-restricted", cone(port, "preserve"), EIM, APD, "preserving"),
-        Kind::new("port-restricted, random", cone(port, "random"), EIM, APD, "random"),
-        Kind::new("overloading", by("endpoint-and-port", port, "overload"), EIM, APD, "preserving"),
-        Kind::new("by address", by("address", "address", "random"), AD, AD, "random"),
-        Kind::new("by address, open", by("address", "any", "sequential"), AD, EIM, "sequential"),
-        Kind::new("by address, closed", by("address", port, "preserve"), AD, APD, "preserving"),
-        Kind::new("symmetric", symmetric(), APD, APD, "random"),
-        Kind::new(
-            "symmetric, sequential",
-            by("endpoint-and-port", port, "sequential"),
-            APD,
-            APD,
-            "sequential",
-        ),
-        Kind::new(
-            "symmetric, in steps of 2",
-            with(by("endpoint-and-port", port, "sequential"), json!({ "step": 2 })),
-            APD,
-            APD,
-            "sequential",
-        ),
-        Kind::new("symmetric, to addresses", by("endpoint-and-port", "address", "random"), APD, AD, "random"),
-        Kind::new("symmetric, open", by("endpoint-and-port", "any", "random"), APD, EIM, "random"),
-        Kind::new(
-            "symmetric, first port kept",
-            by("endpoint-and-port", port, "preserve"),
-            APD,
-            APD,
-            "preserving",
-        ),
-        Kind::new("by port", by("port", port, "random"), "port-dependent", APD, "random"),
-        Kind::new("parity", with(cone(port, "random"), json!({ "parity": true })), EIM, APD, "random")
-            .but("parity", "preserved"),
-        Kind::new(
-            "small block",
-            with(cone(port, "random"), json!({ "range": [2048, 2303] })),
-            EIM,
-            APD,
-            "random",
-        ),
-        Kind::new(
-            "arbitrary pooling",
-            with(cone("any", "random"), json!({ "pooling": "arbitrary", "addresses": 4 })),
-            EIM,
-            EIM,
-            "random",
-        )
-        .but("pooling", "arbitrary"),
-        Kind::new(
-            "hairpinning",
-            with(cone(port, "preserve"), json!({ "hairpin": "external" })),
-            EIM,
-            APD,
-            "preserving",
-        )
-        .but("hairpinning", "external-source"),
-        Kind::new(
-            "hairpinning from inside",
-            with(cone("any", "preserve"), json!({ "hairpin": "internal" })),
-            EIM,
-            EIM,
-            "preserving",
-        )
-        .but("hairpinning", "internal-source"),
-        Kind::new("ALG", with(cone(port, "preserve"), json!({ "alg": true })), EIM, APD, "preserving")
-            .but("payload", "rewritten"),
-        Kind::new("loss", with(cone("address", "random"), json!({ "loss": 0.1 })), EIM, AD, "random"),
-        Kind {
-            lifetime: Some(12.0),
-            ..Kind::new(
-                "12 s",
-                with(cone(port, "preserve"), json!({ "lifetime": 12 })),
-                EIM,
-                APD,
-                "preserving",
-            )
-            .but("refresh", "outbound")
-        },
-        Kind {
-            lifetime: Some(12.0),
-            ..Kind::new(
-                "12 s, refreshed by both",
-                with(symmetric(), json!({ "lifetime": 12, "refresh": ["in", "out"] })),
-                APD,
-                APD,
-                "random",
-            )
-            .but("refresh", "inbound")
-        },
-        Kind::new(
-            "NPTv6",
-            json!({ "filtering": "any", "prefix": "2001:db8:a000::/48" }),
-            EIM,
-            EIM,
-            "preserving",
-        )
-        .v6(),
-        Kind::new("IPv6 firewall", by("none", port, "preserve"), EIM, APD, "preserving")
-            .but("translation", "none")
-            .but("pooling", "unknown")
-            .but("hairpinning", "unknown")
-            .v6(),
-    ];
-    // Two NATs in a row: the one at home, and that of the provider.
-    let mut two = Kind::new("two NATs", cone(port, "preserve"), APD, APD, "random");
-    two.nats.push(with(symmetric(), json!({ "filtering": "any" })));
-    all.push(two);
-    all
-}
-
 /// The namespaces of the laboratory, with its NATs and its servers in them.
 struct Bench {
-    prefix: String,
+    /// That of the server, and one for each host.
     names: Vec<String>,
-    _nats: Process,
-    _servers: Vec<Process>,
+    /// They end before their namespaces.
+    processes: Vec<Process>,
 }
 
 impl Bench {
@@ -242,8 +52,8 @@ impl Bench {
         let plan = json!({ "public": names[0], "hosts": hosts.collect::<Vec<_>>() });
         let mut nats = Process::spawn("nat.py", std::process::Command::new("python3").arg(NATS));
         writeln!(nats.child.stdin.as_mut().unwrap(), "{plan}").unwrap();
-        let mut bench = Self { prefix, names, _nats: nats, _servers: Vec::new() };
-        assert!(bench._nats.says("ready", PATIENCE), "{}", bench._nats.report());
+        assert!(nats.says("ready", PATIENCE), "{}", nats.report());
+        let mut bench = Self { names, processes: vec![nats] };
         bench.address(kinds);
         bench.serve();
         bench
@@ -289,7 +99,7 @@ impl Bench {
             {
                 let mut process = Process::spawn(name, &mut command);
                 assert!(process.says(word, PATIENCE), "{}", process.report());
-                self._servers.push(process);
+                self.processes.push(process);
             }
         }
     }
@@ -297,7 +107,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        assert!(self.names.iter().all(|name| name.starts_with(&self.prefix)));
+        self.processes.clear();
         for name in &self.names {
             // A failure here must not hide the one that the test is about.
             let _ = std::process::Command::new("ip").args(["netns", "del", name]).status();
@@ -429,4 +239,30 @@ fn floe_nat_tells_no_kind_of_nat_wrong() {
     };
     let open: Vec<_> = unknown.iter().filter(is_open).collect();
     assert!(open.is_empty(), "{open:#?}");
+}
+
+/// Three hosts whose UDP does not pass: one reaches the server over TCP, one something that speaks no STUN, and one nobody.
+#[test]
+#[ignore = "needs root, ip and python3"]
+fn floe_nat_tells_blocked_udp_from_what_accepts_connections_and_from_nothing() {
+    let blocked = Kind::new("UDP blocked", json!({ "udp": false }), EIM, APD, "preserving");
+    let kinds = vec![blocked.clone(), blocked.clone(), blocked];
+    let mut bench = Bench::new(&kinds);
+    let portal = "import socket; s = socket.create_server(('203.0.113.10', 9000)); print('ready', flush=True)
+while True: c, _ = s.accept(); c.sendall(b'HTTP/1.1 302 Found\\r\\n\\r\\n'); c.close()";
+    let mut portal = Process::spawn("portal", inside(&bench.names[0], "python3").args(["-c", portal]));
+    assert!(portal.says("ready", PATIENCE), "{}", portal.report());
+    bench.processes.push(portal);
+    let names = &bench.names;
+    let told = std::thread::scope(|scope| {
+        let of = |number: usize, port: u16| {
+            let uri = format!("stun:203.0.113.10:{port}");
+            scope.spawn(move || ask(&names[number], FLOE, &["nat".to_owned(), uri, "--json".to_owned()]))
+        };
+        [of(1, 3478), of(2, 9000), of(3, 9001)].map(|thread| thread.join().unwrap())
+    });
+    let words = told.each_ref().map(|it| it["connectivity"]["is"].as_str().unwrap());
+    assert_eq!(words, ["tcp-only", "captive", "nothing"], "{told:#?}");
+    let verdicts = told.each_ref().map(|it| it["verdict"].as_str().unwrap());
+    assert_eq!(verdicts, ["turn-over-tcp", "captive", "nothing"]);
 }

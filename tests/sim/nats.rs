@@ -1,353 +1,16 @@
 //! `floe::discovery` against a table of NATs: what it tells is right, or it says that it does not know.
 
+mod kinds;
+
 use std::net::SocketAddr;
 
 use floe::discovery::{
-    Filtering as F, Finding, Hairpinning, Lifetime, Mapping as M, Parity, Payload, Pooling, PortAllocation,
-    Refresh, Report, Translation,
+    Filtering as F, Finding, Hairpinning, Lifetime, Mapping as M, Pooling, Report, Translation,
 };
-use floe::sim::{
-    Alg, Filtering, Gateway, Hairpin, Interface, Link, Mapping, Nat, Parity as Even, Pooling as Pool, Ports,
-    Refresh as Renew, Stray, World,
-};
+use floe::sim::{Gateway, Hairpin, Interface, Link, Nat, Ports, World};
 
 use super::{ms, secs};
-
-/// What stands between the host and the servers.
-enum Between {
-    /// One NAT, or nothing.
-    One(Gateway),
-    /// A NAT of the provider, and one at home behind it.
-    Two(Nat, Nat),
-}
-
-/// How new mappings get their ports: what may be told of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Allocation {
-    Preserving,
-    Sequential(i32),
-    Random,
-    /// Some ports are preserved, some not.
-    Mixed,
-}
-
-/// A NAT, and what is true of it.
-struct Kind {
-    name: &'static str,
-    between: Between,
-    mapping: M,
-    filtering: F,
-    translation: Translation,
-    ports: Allocation,
-    parity: Parity,
-    pooling: Pooling,
-    hairpinning: Hairpinning,
-    payload: Payload,
-    lifetime: u64,
-    refresh: Refresh,
-}
-
-impl Kind {
-    /// A NAT with the defaults of [`Nat::new`].
-    fn new(name: &'static str, between: Between, mapping: M, filtering: F) -> Self {
-        Self {
-            name,
-            between,
-            mapping,
-            filtering,
-            translation: Translation::Translated,
-            ports: Allocation::Preserving,
-            parity: Parity::Preserved,
-            pooling: Pooling::Paired,
-            hairpinning: Hairpinning::None,
-            payload: Payload::Untouched,
-            lifetime: 300,
-            refresh: Refresh::Outbound,
-        }
-    }
-
-    fn one(name: &'static str, nat: impl Into<Gateway>, mapping: M, filtering: F) -> Self {
-        Self::new(name, Between::One(nat.into()), mapping, filtering)
-    }
-
-    fn ports(self, ports: Allocation) -> Self {
-        let parity = if ports == Allocation::Preserving { Parity::Preserved } else { Parity::NotPreserved };
-        Self { ports, parity, ..self }
-    }
-
-    /// The address of the host in this world, and its links, of which the outer one loses datagrams.
-    fn place(&self, world: &mut World, loss: f64) -> Interface {
-        let link = || Link::wan().loss(loss);
-        match &self.between {
-            Between::One(Gateway::New(nat)) => Interface::v4(nat.clone().link(link())),
-            Between::One(gateway) => Interface::v4(gateway.clone()).link(link()),
-            Between::Two(outer, inner) => {
-                let outer = world.nat(outer.clone().link(link()));
-                Interface::v4(world.nat_behind(outer, inner.clone().link(Link::lan())))
-            }
-        }
-    }
-}
-
-/// The table.
-fn kinds() -> Vec<Kind> {
-    use Filtering::{
-        AddressAndPortDependent as PortFilter, AddressDependent as AddressFilter,
-        EndpointIndependent as AnyFilter,
-    };
-    use Mapping::{AddressAndPortDependent as ByPort, AddressDependent as ByAddress};
-    const EI: M = M::EndpointIndependent;
-    const AD: M = M::AddressDependent;
-    const AP: M = M::AddressAndPortDependent;
-    let (any, address, port) = (F::EndpointIndependent, F::AddressDependent, F::AddressAndPortDependent);
-    let nat = Nat::new;
-    vec![
-        Kind { translation: Translation::None, ..Kind::one("no NAT", Nat::none(), EI, any) },
-        Kind { translation: Translation::None, ..Kind::one("a firewall", Nat::firewall(), EI, port) },
-        Kind {
-            translation: Translation::None,
-            ..Kind::one("an open firewall", nat(Mapping::Identity, AddressFilter), EI, address)
-        },
-        Kind::one("full cone", Nat::full_cone(), EI, any),
-        Kind::one("full cone, random ports", Nat::full_cone().ports(Ports::Random), EI, any)
-            .ports(Allocation::Random),
-        Kind::one("restricted cone", Nat::address_restricted(), EI, address),
-        Kind::one(
-            "restricted cone, sequential",
-            Nat::address_restricted().ports(Ports::Sequential),
-            EI,
-            address,
-        )
-        .ports(Allocation::Sequential(1)),
-        Kind::one("port-restricted cone", Nat::port_restricted(), EI, port),
-        Kind::one(
-            "port-restricted cone, random ports",
-            Nat::port_restricted().ports(Ports::Random),
-            EI,
-            port,
-        )
-        .ports(Allocation::Random),
-        Kind::one("Linux", Nat::linux(), EI, port),
-        Kind::one("Linux with strays dropped", Nat::linux().stray(Stray::Dropped), EI, port),
-        Kind::one("address-dependent mapping and filtering", nat(ByAddress, AddressFilter), AD, address),
-        Kind::one(
-            "address-dependent mapping, random",
-            nat(ByAddress, PortFilter).ports(Ports::Random),
-            AD,
-            port,
-        )
-        .ports(Allocation::Random),
-        Kind::one(
-            "address-dependent mapping, open",
-            nat(ByAddress, AnyFilter).ports(Ports::Sequential),
-            AD,
-            any,
-        )
-        .ports(Allocation::Sequential(1)),
-        Kind::one("symmetric", Nat::symmetric(), AP, port).ports(Allocation::Random),
-        Kind::one("symmetric, sequential", Nat::symmetric().ports(Ports::Sequential), AP, port)
-            .ports(Allocation::Sequential(1)),
-        Kind {
-            parity: Parity::NotPreserved,
-            ..Kind::one(
-                "symmetric, in steps of two",
-                Nat::symmetric().ports(Ports::Sequential).step(2),
-                AP,
-                port,
-            )
-            .ports(Allocation::Sequential(2))
-        },
-        Kind::one(
-            "symmetric, in steps of a thousand",
-            Nat::symmetric().ports(Ports::Sequential).step(1000),
-            AP,
-            port,
-        )
-        .ports(Allocation::Sequential(1000)),
-        Kind::one(
-            "symmetric with the first port preserved",
-            Nat::symmetric().ports(Ports::Preserving),
-            AP,
-            port,
-        ),
-        Kind::one(
-            "symmetric, open to addresses",
-            nat(ByPort, AddressFilter).ports(Ports::Random),
-            AP,
-            address,
-        )
-        .ports(Allocation::Random),
-        Kind::one("symmetric, open", nat(ByPort, AnyFilter).ports(Ports::Random), AP, any)
-            .ports(Allocation::Random),
-        Kind::one(
-            "port-dependent mapping",
-            nat(Mapping::PortDependent, PortFilter).ports(Ports::Random),
-            M::PortDependent,
-            port,
-        )
-        .ports(Allocation::Random),
-        Kind {
-            parity: Parity::Preserved,
-            ..Kind::one(
-                "random ports of the same parity",
-                Nat::port_restricted().ports(Ports::Random).parity(Even::Preserved),
-                EI,
-                port,
-            )
-            .ports(Allocation::Random)
-        },
-        Kind::one(
-            "random ports of a small block",
-            Nat::port_restricted().ports(Ports::Random).port_range(2048..=2303),
-            EI,
-            port,
-        )
-        .ports(Allocation::Random),
-        Kind::one(
-            "symmetric, sequential in a small block",
-            Nat::symmetric().ports(Ports::Sequential).port_range(2048..=2175).lifetime(secs(15)),
-            AP,
-            port,
-        )
-        .ports(Allocation::Sequential(1))
-        .lives(15),
-        Kind::one(
-            "half of the ports preserved",
-            Nat::port_restricted().port_range(32_768..=49_151),
-            EI,
-            port,
-        )
-        .ports(Allocation::Mixed),
-        Kind {
-            pooling: Pooling::Arbitrary,
-            ..Kind::one("arbitrary pooling", Nat::port_restricted().pool(4, Pool::Arbitrary), EI, port)
-        },
-        Kind {
-            pooling: Pooling::Arbitrary,
-            ..Kind::one(
-                "symmetric with arbitrary pooling, and open",
-                nat(ByPort, AnyFilter)
-                    .ports(Ports::Random)
-                    .pool(3, Pool::Arbitrary)
-                    .hairpin(Hairpin::ExternalSource),
-                AP,
-                any,
-            )
-            .ports(Allocation::Random)
-            .turns(Hairpinning::ExternalSource)
-        },
-        Kind::one("paired pooling", Nat::symmetric().pool(4, Pool::Paired), AP, port)
-            .ports(Allocation::Random),
-        Kind::one("hairpinning", Nat::full_cone().hairpin(Hairpin::ExternalSource), EI, any)
-            .turns(Hairpinning::ExternalSource),
-        Kind::one(
-            "hairpinning from inside",
-            Nat::address_restricted().hairpin(Hairpin::InternalSource),
-            EI,
-            address,
-        )
-        .turns(Hairpinning::InternalSource),
-        Kind::one(
-            "hairpinning of a symmetric NAT",
-            nat(ByPort, AddressFilter).ports(Ports::Random).hairpin(Hairpin::ExternalSource),
-            AP,
-            address,
-        )
-        .ports(Allocation::Random)
-        .turns(Hairpinning::ExternalSource),
-        Kind {
-            payload: Payload::Rewritten,
-            ..Kind::one("addresses in payloads rewritten", Nat::port_restricted().alg(Alg::Generic), EI, port)
-        },
-        Kind::one("mappings of 20 s", Nat::port_restricted().lifetime(secs(20)), EI, port).lives(20),
-        Kind {
-            refresh: Refresh::Inbound,
-            ..Kind::one(
-                "mappings of 45 s that both sides refresh",
-                Nat::address_restricted().lifetime(secs(45)).refresh(Renew::Both),
-                EI,
-                address,
-            )
-            .lives(45)
-        },
-        Kind {
-            refresh: Refresh::Neither,
-            ..Kind::one(
-                "mappings of 60 s that nothing refreshes",
-                Nat::full_cone().lifetime(secs(60)).refresh(Renew::Neither),
-                EI,
-                any,
-            )
-            .lives(60)
-        },
-        Kind {
-            refresh: Refresh::InboundOnly,
-            ..Kind::one(
-                "mappings of 30 s that only the outside refreshes",
-                Nat::full_cone().lifetime(secs(30)).refresh(Renew::Inbound),
-                EI,
-                any,
-            )
-            .lives(30)
-        },
-        Kind::new(
-            "a NAT behind that of the provider",
-            Between::Two(Nat::full_cone().ports(Ports::Random), Nat::port_restricted()),
-            EI,
-            port,
-        )
-        .ports(Allocation::Random),
-        Kind::new(
-            "a NAT behind a symmetric one",
-            Between::Two(Nat::symmetric().port_range(4096..=4607), Nat::full_cone().ports(Ports::Sequential)),
-            AP,
-            port,
-        )
-        .ports(Allocation::Random),
-    ]
-}
-
-impl Kind {
-    fn lives(self, seconds: u64) -> Self {
-        Self { lifetime: seconds, ..self }
-    }
-
-    fn turns(self, hairpinning: Hairpinning) -> Self {
-        Self { hairpinning, ..self }
-    }
-
-    /// What the report tells is true; how many facts it does not tell.
-    fn judge(&self, report: &Report, of: &str) -> usize {
-        let mut unknown = 0;
-        let mut fact = |name: &str, verdict: Option<bool>, told: &dyn std::fmt::Debug| match verdict {
-            Some(is_true) => assert!(is_true, "{}, {of}: {name} {told:?}", self.name),
-            None => unknown += 1,
-        };
-        let is_mapping =
-            |it| it == self.mapping || (it == M::Dependent && self.mapping != M::EndpointIndependent);
-        fact("mapping", report.mapping.known().map(is_mapping), &report.mapping);
-        fact("filtering", report.filtering.known().map(|it| it == self.filtering), &report.filtering);
-        fact("translation", report.translation.known().map(|it| it == self.translation), &report.translation);
-        fact("ports", report.ports.known().map(|it| self.allocates(it)), &report.ports);
-        fact("parity", report.parity.known().map(|it| it == self.parity), &report.parity);
-        fact("payload", report.payload.known().map(|it| it == self.payload), &report.payload);
-        if self.translation == Translation::Translated {
-            fact("pooling", report.pooling.known().map(|it| it == self.pooling), &report.pooling);
-            fact("hairpin", report.hairpinning.known().map(|it| it == self.hairpinning), &report.hairpinning);
-        }
-        unknown
-    }
-
-    fn allocates(&self, told: PortAllocation) -> bool {
-        match (self.ports, told) {
-            (Allocation::Preserving, PortAllocation::Preserving)
-            | (Allocation::Random, PortAllocation::Random)
-            | (Allocation::Mixed, PortAllocation::PreservingIfFree) => true,
-            (Allocation::Sequential(step), PortAllocation::Sequential { delta }) => step == delta,
-            _ => false,
-        }
-    }
-}
+use kinds::{Allocation, Between, Kind, kinds};
 
 /// Which servers there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -489,6 +152,21 @@ fn a_nat_whose_mappings_are_used_up_is_told_nothing_wrong_of() {
     }
 }
 
+/// RFC 4787 §4.3: mappings that end while they are looked at.
+#[test]
+fn a_nat_whose_mappings_end_in_seconds_is_told_nothing_wrong_of() {
+    for seconds in [1, 2, 4, 8] {
+        for mut kind in kinds() {
+            let Between::One(Gateway::New(nat)) = &kind.between else { continue };
+            kind.between = Between::One(nat.clone().lifetime(secs(seconds)).into());
+            for (seed, loss) in [(0, 0.0), (1, 0.0), (2, 0.2), (3, 0.2), (4, 0.2), (5, 0.3)] {
+                let report = measure(&kind, seed, loss, Servers::Behavior);
+                kind.judge(&report, &format!("mappings of {seconds} s, loss {loss}, seed {seed}"));
+            }
+        }
+    }
+}
+
 /// RFC 4787 §3: a NAT that forgets its mappings while it is looked at.
 #[test]
 fn a_nat_that_restarts_every_few_seconds_is_told_nothing_wrong_of() {
@@ -553,6 +231,7 @@ fn lifetimes_of_the_table_are_bracketed_and_what_refreshes_them_is_told() {
                 Finding::Known(Lifetime::Between(low, high)) => {
                     assert!(!endless && low <= lifetime && lifetime <= high, "{of}");
                     assert!(report.refresh.known().is_none_or(|it| it == kind.refresh), "{of}");
+                    assert!(loss > 0.0 || report.refresh.known().is_some(), "{of}");
                 }
                 Finding::Known(Lifetime::LongerThan(low)) => assert!(endless || lifetime >= low, "{of}"),
                 // RESPONSE-PORT leads to one address only.

@@ -71,6 +71,8 @@ struct Told {
     gateway: Option<IpAddr>,
     external: Option<IpAddr>,
     protocol: Option<String>,
+    /// Why it has no address outside that would help.
+    problem: Option<String>,
     /// It has no public address, or packets reach it from another one than the host's.
     has_further: bool,
 }
@@ -162,6 +164,7 @@ pub(crate) async fn run(bind: Option<IpAddr>, json: bool) -> Result<(), Exit> {
             "external": told.external,
             "external_address": told.external.map(|ip| Reach::of(ip).name()),
             "protocol": told.protocol,
+            "problem": told.problem,
             "nats": nats.name(),
             "mapping": unknown(),
             "filtering": unknown(),
@@ -184,7 +187,9 @@ fn show(json: bool, value: &Value, rows: impl FnOnce() -> Vec<String>) {
     if json {
         lines::print(value);
     } else {
-        rows().iter().for_each(|line| lines::print(line));
+        for line in rows() {
+            lines::print(&line);
+        }
     }
 }
 
@@ -195,7 +200,10 @@ fn rows(family: &str, local: IpAddr, reach: Reach, told: &Told, nats: Nats) -> V
         (Some(ip), Some(protocol)) => {
             format!("{ip}, {}, says the gateway by {protocol}", Reach::of(ip).text(ip))
         }
-        _ => "unknown: no gateway tells, by PCP, NAT-PMP or UPnP".to_owned(),
+        _ => match &told.problem {
+            Some(problem) => format!("unknown: {problem}"),
+            None => "unknown: no gateway tells, by PCP, NAT-PMP or UPnP".to_owned(),
+        },
     };
     vec![
         format!("{family} from {local}"),
@@ -234,7 +242,11 @@ async fn ask(local: IpAddr, port: u16, is_bound: bool) -> Told {
                         told.protocol = Some(protocol.to_string());
                         told.has_further = true;
                     }
-                    Problem::NatBetween => told.has_further = true,
+                    Problem::NatBetween => {
+                        told.problem = Some(problem.to_string());
+                        told.has_further = true;
+                    }
+                    Problem::NoExternalAddress => told.problem = Some(problem.to_string()),
                     _ => {}
                 },
                 Event::Unavailable { .. } => return,

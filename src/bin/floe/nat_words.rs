@@ -172,7 +172,7 @@ fn hairpinning_word(it: Hairpinning) -> &'static str {
 
 fn hairpinning(it: Hairpinning) -> String {
     match it {
-        Hairpinning::None => "no",
+        Hairpinning::None => "nothing comes back to this host",
         Hairpinning::ExternalSource => "yes, with the external source address",
         Hairpinning::InternalSource => "yes, with the internal source address",
         Hairpinning::OtherSource => "yes, with another source address",
