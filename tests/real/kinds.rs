@@ -40,20 +40,22 @@ impl Bench {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("floe-kinds-{}-{number}", std::process::id());
         let names: Vec<_> = (0..=kinds.len()).map(|number| format!("{prefix}-{number}")).collect();
-        for name in &names {
+        // From now on they are removed, whatever happens.
+        let mut bench = Self { names, processes: Vec::new() };
+        for name in &bench.names {
             run(std::process::Command::new("ip").args(["netns", "add", name]));
             ip_in(name, "link set lo up");
         }
         let hosts = (1..).zip(kinds).map(|(number, kind)| {
             let nats: Vec<_> =
                 kind.nats.iter().enumerate().map(|(at, nat)| addressed(nat, number, at, kind)).collect();
-            json!({ "namespace": names[number], "nats": nats })
+            json!({ "namespace": bench.names[number], "nats": nats })
         });
-        let plan = json!({ "public": names[0], "hosts": hosts.collect::<Vec<_>>() });
+        let plan = json!({ "public": bench.names[0], "hosts": hosts.collect::<Vec<_>>() });
         let mut nats = Process::spawn("nat.py", std::process::Command::new("python3").arg(NATS));
         writeln!(nats.child.stdin.as_mut().unwrap(), "{plan}").unwrap();
         assert!(nats.says("ready", PATIENCE), "{}", nats.report());
-        let mut bench = Self { names, processes: vec![nats] };
+        bench.processes.push(nats);
         bench.address(kinds);
         bench.serve();
         bench
