@@ -250,7 +250,7 @@ impl Agent {
     ) -> Received<'static> {
         let id = message.transaction_id();
         if self.checks.has_transaction(id) {
-            let outcome = self.checks.handle_answer(now, base, source, message);
+            let outcome = self.checks.handle_answer(now, base, source, message, &mut self.rng);
             self.follow_outcome(now, outcome);
         } else if self.gatherer.end_keepalive(base, source, id) {
             return Received::Consumed;

@@ -152,7 +152,9 @@ impl Agent {
                     self.write_indication(index, room)
                 }
                 Intent::Guess(Probe { socket, local, to }) => {
-                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, room) else { continue };
+                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, &mut self.rng, room) else {
+                        continue;
+                    };
                     return Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len });
                 }
                 Intent::Relay(id) => {
