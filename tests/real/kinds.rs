@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::lab::{inside, ip_in, run};
+use crate::nat::{By, coturn};
 use crate::process::Process;
 use table::{AD, APD, EIM, Kind, kinds};
 
@@ -35,7 +36,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(kinds: &[Kind]) -> Self {
+    fn new(kinds: &[Kind], by: By) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("floe-kinds-{}-{number}", std::process::id());
@@ -57,7 +58,7 @@ impl Bench {
         assert!(nats.says("ready", PATIENCE), "{}", nats.report());
         bench.processes.push(nats);
         bench.address(kinds);
-        bench.serve();
+        bench.serve(by);
         bench
     }
 
@@ -85,19 +86,27 @@ impl Bench {
         }
     }
 
-    fn serve(&mut self) {
+    fn serve(&mut self, by: By) {
         let server = self.names[0].clone();
         for [a, b] in SERVER {
             let at = |ip: &str, port: u16| std::net::SocketAddr::new(ip.parse().unwrap(), port).to_string();
-            let mut command = inside(&server, FLOE);
-            command.args(["server", "--listen", &at(a, 3478), "--alternate", &at(b, 3479)]);
+            let (command, word) = match by {
+                By::Coturn if !a.contains(':') => {
+                    (coturn(inside(&server, "turnserver"), [a, b]), "listener opened")
+                }
+                _ => {
+                    let mut command = inside(&server, FLOE);
+                    command.args(["server", "--listen", &at(a, 3478), "--alternate", &at(b, 3479)]);
+                    (command, "3478")
+                }
+            };
             // Two plain ones beside them.
             let mut plain = inside(&server, FLOE);
             plain.args(["server", "--listen", &at(a, 5000), "--listen", &at(b, 5000)]);
             let mut echo = inside(&server, "python3");
             echo.args([OBSERVE, "serve", a, b]);
             for (name, mut command, word) in
-                [("RFC 5780", command, "3478"), ("plain", plain, "5000"), ("echo", echo, "ready")]
+                [("RFC 5780", command, word), ("plain", plain, "5000"), ("echo", echo, "ready")]
             {
                 let mut process = Process::spawn(name, &mut command);
                 assert!(process.says(word, PATIENCE), "{}", process.report());
@@ -208,10 +217,23 @@ fn check_told(kind: &Kind, report: &Value) -> Vec<String> {
 fn floe_nat_tells_no_kind_of_nat_wrong() {
     let kinds = kinds();
     assert!(kinds.len() > 25);
-    let bench = Bench::new(&kinds);
+    every_kind_is_told(&kinds, By::Floe);
+}
+
+/// RFC 5780 spoken with the server of others.
+#[test]
+#[ignore = "needs root, ip, python3 and coturn"]
+fn floe_nat_tells_no_kind_of_nat_wrong_with_coturn() {
+    let mut kinds = kinds();
+    kinds.retain(|kind| !kind.is_v6 && kind.lifetime.is_none());
+    every_kind_is_told(&kinds, By::Coturn);
+}
+
+fn every_kind_is_told(kinds: &[Kind], by: By) {
+    let bench = Bench::new(kinds, by);
     let results: Vec<[Value; 3]> = std::thread::scope(|scope| {
         let names = &bench.names;
-        let all = (1..).zip(&kinds);
+        let all = (1..).zip(kinds);
         let threads = all.map(|(number, kind)| scope.spawn(move || measure(&names[number], number, kind)));
         let threads: Vec<_> = threads.collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
@@ -249,7 +271,7 @@ fn floe_nat_tells_no_kind_of_nat_wrong() {
 fn floe_nat_tells_blocked_udp_from_what_accepts_connections_and_from_nothing() {
     let blocked = Kind::new("UDP blocked", json!({ "udp": false }), EIM, APD, "preserving");
     let kinds = vec![blocked.clone(), blocked.clone(), blocked];
-    let mut bench = Bench::new(&kinds);
+    let mut bench = Bench::new(&kinds, By::Floe);
     let portal = "import socket; s = socket.create_server(('203.0.113.10', 9000)); print('ready', flush=True)
 while True: c, _ = s.accept(); c.sendall(b'HTTP/1.1 302 Found\\r\\n\\r\\n'); c.close()";
     let mut portal = Process::spawn("portal", inside(&bench.names[0], "python3").args(["-c", portal]));
