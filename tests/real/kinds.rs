@@ -92,7 +92,7 @@ impl Bench {
             let at = |ip: &str, port: u16| std::net::SocketAddr::new(ip.parse().unwrap(), port).to_string();
             let (command, word) = match by {
                 By::Coturn if !a.contains(':') => {
-                    (coturn(inside(&server, "turnserver"), [a, b]), "listener opened")
+                    (coturn(inside(&server, "turnserver"), [a, b]), "(admin thread)")
                 }
                 _ => {
                     let mut command = inside(&server, FLOE);
