@@ -11,7 +11,7 @@ use crate::process::Process;
 const FLOE: &str = env!("CARGO_BIN_EXE_floe");
 const PATIENCE: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum By {
     Floe,
     Coturn,
