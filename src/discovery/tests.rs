@@ -398,26 +398,6 @@ fn a_server_that_answers_few_change_requests_proves_no_filter() {
     assert_eq!(report.filtering, Finding::Unknown(Why::SilentOtherAddress));
 }
 
-/// RFC 4787 §4.1, §6.
-#[test]
-fn a_hairpin_by_another_address_of_the_pool_is_not_told_as_a_foreign_one() {
-    let mut opened = std::collections::BTreeSet::new();
-    let report = run(&[SERVER], &mut |request, local, to| {
-        opened.insert(local);
-        let ip = ["203.0.113.7", "203.0.113.8", "203.0.113.9"][usize::from(local.port() % 3)];
-        if to.ip() != addr(SERVER).ip() {
-            return Some((addr("203.0.113.66:5000"), request.raw().to_vec()));
-        }
-        Some((to, mapped(request, SocketAddr::new(ip.parse().unwrap(), local.port()), None)))
-    });
-    assert_eq!(report.pooling, Finding::Known(Pooling::Arbitrary));
-    assert!(
-        !matches!(report.hairpinning, Finding::Known(Hairpinning::OtherSource)),
-        "{:?}",
-        report.hairpinning
-    );
-}
-
 /// RFC 6146: an IPv6 host whose servers see an IPv4 address.
 #[test]
 fn behind_nat64_the_mapping_is_told_and_a_hairpin_cannot_be() {

@@ -20,7 +20,7 @@ with the NATs from the host outward, prints `ready`, and carries packets until s
     prefix     with IPv6: the prefix outside, one to one                         (RFC 6296)
 
 Everything random comes from one fixed seed."""
-import ctypes, fcntl, ipaddress, itertools, json, os, random, select, struct, sys, time
+import ctypes, fcntl, ipaddress, itertools, json, os, random, select, stat, struct, sys, time
 
 TUNSETIFF, IFF_TUN, IFF_NO_PI, CLONE_NEWNET = 0x400454CA, 1, 0x1000, 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -35,6 +35,9 @@ def enter(namespace):
 
 def tun(namespace, name):
     """A device in a namespace. Whoever holds it need not stay there."""
+    if not os.path.exists("/dev/net/tun"):
+        os.makedirs("/dev/net", exist_ok=True)
+        os.mknod("/dev/net/tun", stat.S_IFCHR | 0o600, os.makedev(10, 200))
     enter(f"/var/run/netns/{namespace}")
     fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH14x", name.encode(), IFF_TUN | IFF_NO_PI))

@@ -167,6 +167,24 @@ fn a_nat_whose_mappings_end_in_seconds_is_told_nothing_wrong_of() {
     }
 }
 
+/// RFC 4787 §6: whoever sends to an endpoint that is none any more learns nothing.
+#[test]
+fn hairpins_are_not_denied_where_mappings_end_between_two_requests() {
+    // While the server is asked again about one socket, the mapping of the other one ends.
+    for lifetime in [1, 2, 3] {
+        for seed in 0..150 {
+            let nat = Nat::port_restricted().ports(Ports::Random).hairpin(Hairpin::ExternalSource);
+            let nat = nat.lifetime(secs(lifetime)).link(Link::wan().loss(0.2));
+            let mut world = World::new(seed);
+            let server = world.behavior_server()[0];
+            let host = world.probe(nat, [server], |config| config);
+            let found = world.measured(host).hairpinning;
+            let of = format!("mappings of {lifetime} s, seed {seed}: {found:?}");
+            assert!(found.known().is_none_or(|it| it == Hairpinning::ExternalSource), "{of}");
+        }
+    }
+}
+
 /// RFC 4787 §3: a NAT that forgets its mappings while it is looked at.
 #[test]
 fn a_nat_that_restarts_every_few_seconds_is_told_nothing_wrong_of() {
