@@ -46,7 +46,7 @@ impl Config {
     }
 
     /// Measures how long a mapping lives, up to this long, at least 10 s, and what keeps it alive (RFC 5780 §4.6). It takes
-    /// up to four times the lifetime and half a minute. Off by default.
+    /// up to 4.2 times the lifetime and half a minute, more with loss. Off by default.
     pub fn lifetime(mut self, longest: Duration) -> Self {
         self.lifetime = Some(longest.max(Duration::from_secs(10)));
         self

@@ -165,3 +165,10 @@ fn a_server_that_is_not_of_stun_is_misuse() {
         assert_eq!(output.status.code(), Some(2), "{uri}");
     }
 }
+
+#[test]
+fn a_lifetime_without_a_server_is_misuse() {
+    let output = Command::new(FLOE).args(["nat", "--lifetime"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("server"));
+}
