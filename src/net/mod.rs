@@ -26,6 +26,7 @@
 //! which the crates below do not read, and whose errors would come back from sending to others too. What nobody receives
 //! times out instead. A driver that knows of them tells the agent ([`Input::Unreachable`](crate::agent::Input::Unreachable)).
 
+mod activity;
 mod bases;
 mod carrier;
 mod clock;
@@ -50,6 +51,7 @@ mod mapped;
 mod mdns;
 mod mtu;
 mod opener;
+mod outputs;
 mod pacer;
 #[cfg(feature = "portmap")]
 pub mod portmap;
