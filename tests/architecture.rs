@@ -13,6 +13,7 @@ const ROWS: [&[&str]; 7] = [
         "error",
         "hash",
         "io",
+        "nat",
         "rng",
         "sdp",
         "signal",
