@@ -1,0 +1,133 @@
+//! The search between a NAT that maps each destination to another port and one that does not: real sockets, one each
+//! probe, and data that the relay carries until the path is direct.
+//!
+//! The port that a probe of the hard side gets is open to the other side's socket only, and that side's NAT lets in only
+//! what it has sent to. Both drop what comes too early in their input hooks: a stray packet that connection tracking kept
+//! would give the mapping that it was sent to another port (see `nats`).
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::lab::{Family, Lab, Nat, Stray, feed};
+use crate::peer::{Pair, Peer};
+use crate::server::{Implementation, PASSWORD, Server, USERNAME};
+
+const CONE: Nat = Nat::PortRestricted(Stray::Dropped);
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two datagrams of data.
+const PACE: Duration = Duration::from_millis(20);
+const NAMES: [&str; 2] = ["hard", "stable"];
+
+/// What a search has come to.
+struct Found {
+    /// From the start of the peers on.
+    after: Duration,
+    /// UDP packets to the other side's NAT by then, of both.
+    packets: u64,
+    /// Datagrams of data, of both.
+    sent: usize,
+    /// Those that never came.
+    lost: usize,
+}
+
+/// Host 1 is behind `hard`, host 2 behind its port-restricted NAT or firewall; data goes both ways all the time.
+fn search(hard: Nat, stable: Nat, args: [&[&str]; 2]) -> Found {
+    let lab = Lab::new([hard, stable]);
+    let server = Server::start(&lab, Implementation::Floe, Family::V4);
+    let (stun, turn) = (server.uri("stun"), server.uri("turn"));
+    let outer =
+        [Family::V4.outside(1), if stable == CONE { Family::V4.outside(2) } else { Family::V4.host(2) }];
+    for (host, to) in [("host1", outer[1]), ("host2", outer[0])] {
+        let rules = format!(
+            "table ip count {{
+  counter direct {{ }}
+  chain out {{
+    type filter hook output priority filter
+    ip daddr {to} meta l4proto udp counter name direct
+  }}
+}}
+"
+        );
+        feed(lab.command(host, "nft").args(["-f", "-"]), &rules);
+    }
+    let start = Instant::now();
+    let peer = |host: &str, role: &str, bind: &str, args: &[&str]| {
+        let common = [role, "--bind", bind, "--stun", &stun, "--turn", &turn];
+        let user = ["--turn-username", USERNAME, "--turn-password", PASSWORD];
+        Peer::spawn(&lab, host, &[&common[..], &user, args].concat())
+    };
+    let hosts = [1, 2].map(|side| Family::V4.host(side).to_string());
+    let mut pair = Pair {
+        peers: [
+            peer("host1", "--controlling", &hosts[0], args[0]),
+            peer("host2", "--controlled", &hosts[1], args[1]),
+        ],
+    };
+    pair.connect(&lab, PATIENCE);
+    assert!(!is_direct(&pair.peers), "direct without a search\n{}", pair.report(&lab));
+    let (mut sent, mut found) = (0, None);
+    // A second more: what the change of paths loses shows itself.
+    while found.as_ref().is_none_or(|(after, _)| start.elapsed() < *after + Duration::from_secs(1)) {
+        for (peer, name) in pair.peers.iter_mut().zip(NAMES) {
+            peer.say(&json!({"type": "send", "text": format!("{name} {sent}")}));
+        }
+        sent += 1;
+        pair.run_until(PACE, |_| false);
+        if found.is_none() && is_direct(&pair.peers) {
+            found = Some((start.elapsed(), ["host1", "host2"].map(|host| direct(&lab, host)).iter().sum()));
+        }
+        assert!(start.elapsed() < 2 * PATIENCE, "no direct path\n{}", pair.report(&lab));
+    }
+    let (after, packets) = found.unwrap();
+    let missing = |peers: &[Peer; 2]| {
+        let came = |at: usize, name: &str| {
+            peers[at].of_type("data").filter(|line| line["text"].as_str().unwrap().starts_with(name)).count()
+        };
+        2 * sent - came(0, NAMES[1]) - came(1, NAMES[0])
+    };
+    pair.run_until(Duration::from_secs(1), |peers| missing(peers) == 0);
+    let lost = missing(&pair.peers);
+    assert!(pair.peers.iter().all(|peer| peer.of_type("error").count() == 0), "{}", pair.report(&lab));
+    println!("{hard:?}: direct after {after:?}, {packets} packets, {lost} of {} lost", 2 * sent);
+    Found { after, packets, sent: 2 * sent, lost }
+}
+
+/// Whether both have selected a pair without a relay.
+fn is_direct(peers: &[Peer; 2]) -> bool {
+    peers.iter().all(|peer| peer.selected_types().is_some_and(|types| !types.contains(&"relay".to_owned())))
+}
+
+/// UDP packets that a host has sent to the other one's NAT.
+fn direct(lab: &Lab, host: &str) -> u64 {
+    let output =
+        lab.command(host, "nft").args(["list", "counter", "ip", "count", "direct"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut words = text.split_whitespace().skip_while(|word| *word != "packets").skip(1);
+    words.next().and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+}
+
+/// The relay is the first path, no datagram is lost on the way to the second one, and budgets are kept to.
+fn check(found: &Found, packets: u64) {
+    assert!(found.packets <= packets, "{} packets", found.packets);
+    assert!(found.lost == 0, "{} of {} lost", found.lost, found.sent);
+    assert!(found.after > Duration::from_secs(2));
+}
+
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn the_ports_of_a_block_are_found_while_the_relay_carries_data() {
+    for stable in [CONE, Nat::Firewall] {
+        let found = search(Nat::Block, stable, [&["--hard-nat", "random"], &["--hard-nat", "stable"]]);
+        check(&found, 700);
+    }
+}
+
+/// With 512 sockets and 2,000 probes one search of ten million finds nothing.
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn random_ports_are_found_while_the_relay_carries_data() {
+    let hard = ["--hard-nat", "random", "--hard-nat-packets", "512", "--hard-nat-time", "20"];
+    let stable = ["--hard-nat", "stable", "--hard-nat-packets", "2000", "--hard-nat-time", "20"];
+    check(&search(Nat::Symmetric(Stray::Dropped), CONE, [&hard, &stable]), 2700);
+}
