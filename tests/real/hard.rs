@@ -7,13 +7,13 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::lab::{Family, Lab, Nat, Stray, feed};
+use crate::lab::{Family, Lab, Nat, SERVER, Stray, feed};
 use crate::peer::{Pair, Peer};
+use crate::process::Process;
 use crate::server::{Implementation, PASSWORD, Server, USERNAME};
 
-const CONE: Nat = Nat::PortRestricted(Stray::Dropped);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two datagrams of data.
 const PACE: Duration = Duration::from_millis(20);
@@ -31,14 +31,16 @@ struct Found {
     lost: usize,
 }
 
-/// Host 1 is behind `hard`, host 2 behind its port-restricted NAT or firewall; data goes both ways all the time.
-fn search(hard: Nat, stable: Nat, args: [&[&str]; 2]) -> Found {
-    let lab = Lab::new([hard, stable]);
-    let server = Server::start(&lab, Implementation::Floe, Family::V4);
+/// Host 1 is behind a NAT of this kind, host 2 behind a port-restricted one.
+fn lab(hard: Nat) -> Lab {
+    Lab::new([hard, Nat::PortRestricted(Stray::Dropped)])
+}
+
+/// Data goes both ways all the time.
+fn search(lab: &Lab, args: [&[&str]; 2]) -> Found {
+    let server = Server::start(lab, Implementation::Floe, Family::V4);
     let (stun, turn) = (server.uri("stun"), server.uri("turn"));
-    let outer =
-        [Family::V4.outside(1), if stable == CONE { Family::V4.outside(2) } else { Family::V4.host(2) }];
-    for (host, to) in [("host1", outer[1]), ("host2", outer[0])] {
+    for (host, to) in [("host1", Family::V4.outside(2)), ("host2", Family::V4.outside(1))] {
         let rules = format!(
             "table ip count {{
   counter direct {{ }}
@@ -55,7 +57,7 @@ fn search(hard: Nat, stable: Nat, args: [&[&str]; 2]) -> Found {
     let peer = |host: &str, role: &str, bind: &str, args: &[&str]| {
         let common = [role, "--bind", bind, "--stun", &stun, "--turn", &turn];
         let user = ["--turn-username", USERNAME, "--turn-password", PASSWORD];
-        Peer::spawn(&lab, host, &[&common[..], &user, args].concat())
+        Peer::spawn(lab, host, &[&common[..], &user, args].concat())
     };
     let hosts = [1, 2].map(|side| Family::V4.host(side).to_string());
     let mut pair = Pair {
@@ -64,8 +66,8 @@ fn search(hard: Nat, stable: Nat, args: [&[&str]; 2]) -> Found {
             peer("host2", "--controlled", &hosts[1], args[1]),
         ],
     };
-    pair.connect(&lab, PATIENCE);
-    assert!(!is_direct(&pair.peers), "direct without a search\n{}", pair.report(&lab));
+    pair.connect(lab, PATIENCE);
+    assert!(!is_direct(&pair.peers), "direct without a search\n{}", pair.report(lab));
     let (mut sent, mut found) = (0, None);
     // A second more: what the change of paths loses shows itself.
     while found.as_ref().is_none_or(|(after, _)| start.elapsed() < *after + Duration::from_secs(1)) {
@@ -75,9 +77,9 @@ fn search(hard: Nat, stable: Nat, args: [&[&str]; 2]) -> Found {
         sent += 1;
         pair.run_until(PACE, |_| false);
         if found.is_none() && is_direct(&pair.peers) {
-            found = Some((start.elapsed(), ["host1", "host2"].map(|host| direct(&lab, host)).iter().sum()));
+            found = Some((start.elapsed(), ["host1", "host2"].map(|host| direct(lab, host)).iter().sum()));
         }
-        assert!(start.elapsed() < 2 * PATIENCE, "no direct path\n{}", pair.report(&lab));
+        assert!(start.elapsed() < 2 * PATIENCE, "no direct path\n{}", pair.report(lab));
     }
     let (after, packets) = found.unwrap();
     let missing = |peers: &[Peer; 2]| {
@@ -88,8 +90,8 @@ fn search(hard: Nat, stable: Nat, args: [&[&str]; 2]) -> Found {
     };
     pair.run_until(Duration::from_secs(1), |peers| missing(peers) == 0);
     let lost = missing(&pair.peers);
-    assert!(pair.peers.iter().all(|peer| peer.of_type("error").count() == 0), "{}", pair.report(&lab));
-    println!("{hard:?}: direct after {after:?}, {packets} packets, {lost} of {} lost", 2 * sent);
+    assert!(pair.peers.iter().all(|peer| peer.of_type("error").count() == 0), "{}", pair.report(lab));
+    println!("direct after {after:?}, {packets} packets, {lost} of {} lost", 2 * sent);
     Found { after, packets, sent: 2 * sent, lost }
 }
 
@@ -117,10 +119,7 @@ fn check(found: &Found, packets: u64) {
 #[test]
 #[ignore = "needs root, ip and nft"]
 fn the_ports_of_a_block_are_found_while_the_relay_carries_data() {
-    for stable in [CONE, Nat::Firewall] {
-        let found = search(Nat::Block, stable, [&["--hard-nat", "random"], &["--hard-nat", "stable"]]);
-        check(&found, 700);
-    }
+    check(&search(&lab(Nat::Block), [&["--hard-nat", "random"], &["--hard-nat", "stable"]]), 700);
 }
 
 /// With 512 sockets and 2,000 probes one search of ten million finds nothing.
@@ -129,5 +128,33 @@ fn the_ports_of_a_block_are_found_while_the_relay_carries_data() {
 fn random_ports_are_found_while_the_relay_carries_data() {
     let hard = ["--hard-nat", "random", "--hard-nat-packets", "512", "--hard-nat-time", "20"];
     let stable = ["--hard-nat", "stable", "--hard-nat-packets", "2000", "--hard-nat-time", "20"];
-    check(&search(Nat::Symmetric(Stray::Dropped), CONE, [&hard, &stable]), 2700);
+    check(&search(&lab(Nat::Symmetric(Stray::Dropped)), [&hard, &stable]), 2700);
+}
+
+/// The options that `floe nat` prints on a host, measured with two plain servers.
+fn measured(lab: &Lab, host: &str) -> String {
+    let servers = SERVER[0].map(|ip| {
+        let mut command = lab.command("server", env!("CARGO_BIN_EXE_floe"));
+        let mut server =
+            Process::spawn("floe server", command.args(["server", "--listen", &format!("{ip}:3478")]));
+        assert!(server.says("listening", PATIENCE), "{}", server.report());
+        server
+    });
+    let mut command = lab.command(host, env!("CARGO_BIN_EXE_floe"));
+    command.arg("nat").args(SERVER[0].map(|ip| format!("stun:{ip}:3478"))).arg("--json");
+    let output = command.output().unwrap();
+    drop(servers);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    report["peer_options"].as_str().unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn what_floe_nat_prints_on_both_sides_finds_the_direct_path() {
+    let lab = lab(Nat::Block);
+    let [hard, stable] = ["host1", "host2"].map(|host| measured(&lab, host));
+    assert_eq!([&hard[..], &stable], ["--hard-nat random", "--hard-nat stable"]);
+    let [hard, stable] = [&hard, &stable].map(|options| options.split(' ').collect::<Vec<_>>());
+    check(&search(&lab, [&hard, &stable]), 700);
 }

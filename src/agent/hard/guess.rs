@@ -50,7 +50,7 @@ impl Guesses {
             }
         };
         let port = FIRST + (i64::from(self.last) - FIRST + offset).rem_euclid(COUNT);
-        NonZeroU16::new(port as u16)
+        u16::try_from(port).ok().and_then(NonZeroU16::new)
     }
 
     fn predicted(&self) -> i64 {
