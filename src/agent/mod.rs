@@ -184,7 +184,7 @@ impl Agent {
     pub fn new(config: Config, now: Instant) -> Self {
         let mut rng = Rng::new(config.seed.0);
         let settings = config.settings();
-        let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
+        let checks = ChecklistSet::new(settings, &config.components, &mut rng);
         let trace = Trace::new(config.trace);
         let heard = vec![0; config.components.len()];
         let gatherer = Gatherer::new(config.limits.queries);

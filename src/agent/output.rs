@@ -24,7 +24,7 @@ pub(super) enum Intent {
     /// A check, or its retransmission.
     Check(TransactionId),
     /// An answer to the peer.
-    Reply(Reply),
+    Reply(Answering),
     /// A query to a STUN server.
     Query(TransactionId),
     /// Whatever a TURN client has to send.
@@ -37,6 +37,18 @@ pub(super) enum Intent {
     Probe(usize, TransactionId),
     /// A Binding indication on a flow.
     Indication(usize),
+}
+
+/// A request that is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answering {
+    pub(super) base: BaseId,
+    /// Where it came from.
+    pub(super) source: SocketAddr,
+    pub(super) id: TransactionId,
+    /// The ICE session that it belongs to.
+    pub(super) generation: Generation,
+    pub(super) reply: Reply,
 }
 
 /// More than this is waiting only if the driver does not drain: the rest is dropped, as a network would.
@@ -133,11 +145,11 @@ impl Agent {
                 Intent::Check(id) => {
                     self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len))
                 }
-                Intent::Reply(reply) => {
-                    generation = reply.generation;
+                Intent::Reply(Answering { base, source, id, generation: of, reply }) => {
+                    generation = of;
                     let session = self.session(generation);
-                    let len = session.and_then(|session| session.write_reply(&reply, room));
-                    len.map(|len| (reply.base, reply.destination, len))
+                    let len = session.and_then(|session| session.write_reply(&reply, id, source, room));
+                    len.map(|len| (base, source, len))
                 }
                 Intent::Query(id) => {
                     self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
@@ -152,7 +164,9 @@ impl Agent {
                     self.write_indication(index, room)
                 }
                 Intent::Guess(Probe { socket, local, to }) => {
-                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, room) else { continue };
+                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, &mut self.rng, room) else {
+                        continue;
+                    };
                     return Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len });
                 }
                 Intent::Relay(id) => {

@@ -121,7 +121,6 @@ pub struct ChecklistSet {
     pub(super) recheck: Recheck,
     pub(super) rechecks: Rechecks,
     pub(super) transactions: Transactions<Check>,
-    pub(super) rng: Rng,
     /// The checklist whose turn it is (RFC 8445 §6.1.4.2).
     pub(super) turn: usize,
     /// Ours; the peer's arrives with its credentials.
@@ -134,14 +133,14 @@ pub struct ChecklistSet {
 
 impl ChecklistSet {
     /// One checklist a stream, with fresh credentials.
-    pub fn new(settings: Settings, components: &[u16], mut rng: Rng) -> Self {
+    pub fn new(settings: Settings, components: &[u16], rng: &mut Rng) -> Self {
         let roles = Roles { role: settings.role, tiebreaker: rng.tiebreaker() };
         Self::with_roles(settings, roles, Generation::default(), components, rng)
     }
 
     /// The set of the next ICE session: everything is flushed but the roles (RFC 8445 §9).
     #[must_use]
-    pub fn next_generation(&self, settings: Settings, components: &[u16], rng: Rng) -> Self {
+    pub fn next_generation(&self, settings: Settings, components: &[u16], rng: &mut Rng) -> Self {
         let generation = Generation(self.generation.0 + 1);
         let mut next = Self::with_roles(settings, self.roles, generation, components, rng);
         for (list, before) in next.checklists.iter_mut().zip(&self.checklists) {
@@ -157,9 +156,9 @@ impl ChecklistSet {
         roles: Roles,
         generation: Generation,
         components: &[u16],
-        mut rng: Rng,
+        rng: &mut Rng,
     ) -> Self {
-        let checklists = components.iter().map(|count| Checklist::fresh(&mut rng, *count));
+        let checklists = components.iter().map(|count| Checklist::fresh(rng, *count));
         Self {
             generation,
             implementation: settings.implementation,
@@ -180,7 +179,6 @@ impl ChecklistSet {
             recheck: settings.recheck,
             rechecks: Rechecks::default(),
             transactions: Transactions::default(),
-            rng,
             turn: 0,
             pacing: settings.pacing,
             learnt: 0,
@@ -189,8 +187,8 @@ impl ChecklistSet {
     }
 
     /// A data stream joins the session: a checklist that is Running, without pairs and valid pairs (RFC 8839 §4.4.3.1).
-    pub fn add_stream(&mut self, components: u16) {
-        let checklist = Checklist { is_added: true, ..Checklist::fresh(&mut self.rng, components) };
+    pub fn add_stream(&mut self, components: u16, rng: &mut Rng) {
+        let checklist = Checklist { is_added: true, ..Checklist::fresh(rng, components) };
         self.checklists.push(checklist);
     }
 
