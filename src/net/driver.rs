@@ -258,6 +258,7 @@ impl Driver {
             }
             ports::Received::Something | ports::Received::Closed(_) => {}
         }
+        self.tell_unreachable(id);
         self.drain();
     }
 

@@ -5,8 +5,10 @@ use std::io;
 use tokio::sync::mpsc;
 
 use crate::agent::{Event, Input, Output, State};
+use crate::io::SocketId;
 use crate::time::Duration;
 
+use super::carrier::Carrier;
 use super::clock;
 use super::driver::Driver;
 use super::route::Route;
@@ -24,7 +26,8 @@ impl Driver {
         loop {
             let event = match self.agent.poll_output(&mut buf) {
                 Output::Transmit(transmit) => {
-                    let Some(carrier) = self.ports.carrier(transmit.socket) else { continue };
+                    let socket = transmit.socket;
+                    let Some(carrier) = self.ports.carrier(socket) else { continue };
                     match carrier.try_send(&transmit) {
                         Ok(()) => {}
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -35,6 +38,7 @@ impl Driver {
                             self.counters.send_errors.add(1);
                         }
                     }
+                    self.tell_unreachable(socket);
                     continue;
                 }
                 Output::Event(event) => event,
@@ -74,6 +78,17 @@ impl Driver {
                 }
             };
             self.follow_event(event);
+        }
+    }
+
+    /// The agent learns where nobody receives what this socket has sent.
+    pub(super) fn tell_unreachable(&mut self, socket: SocketId) {
+        let Some(Carrier::Udp(udp)) = self.ports.carrier(socket) else { return };
+        let (local, unreachable) = (udp.local().ip(), udp.take_unreachable());
+        for destination in unreachable {
+            tracing::debug!(%local, %destination, "nobody is there, as ICMP says");
+            let input = Input::Unreachable { socket, local, destination };
+            let _ = self.agent.handle_input(clock::now(), input);
         }
     }
 

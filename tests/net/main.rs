@@ -18,6 +18,8 @@ mod server_streams;
 mod server_tls;
 mod session;
 mod tcp;
+#[cfg(target_os = "linux")]
+mod unreachable;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
