@@ -12,7 +12,7 @@ use floe::{Event, Role};
 
 use crate::{V4, loopback, within};
 
-/// Without ICMP a query takes 7.9 s until it is over, a check 31.5 s and more. The clock is virtual.
+/// Without ICMP a query takes 10 s until it is over, a check much longer. The clock is virtual.
 const SOON: Duration = Duration::from_secs(3);
 
 /// An address of this host that nobody receives at.
