@@ -102,7 +102,9 @@ impl UdpSocket {
     /// Where nobody receives what was sent, as ICMP says: what is new. It is found while something is sent or received.
     pub(super) fn take_unreachable(&self) -> Vec<SocketAddr> {
         let mut list = self.errors.as_ref().map_or_else(Vec::new, Errors::take);
-        list.iter_mut().for_each(|addr| *addr = normalise(*addr, self.local));
+        for addr in &mut list {
+            *addr = normalise(*addr, self.local);
+        }
         list
     }
 

@@ -78,7 +78,9 @@ fn absorb(state: &mut State, block: &[u8; BLOCK]) {
 /// The blocks of `text`, and the end of a hash of which `before` bytes are in `state` (RFC 3174 §4).
 fn finish(mut state: State, text: &[u8], before: usize) -> State {
     let (blocks, rest) = text.as_chunks::<BLOCK>();
-    blocks.iter().for_each(|block| absorb(&mut state, block));
+    for block in blocks {
+        absorb(&mut state, block);
+    }
     let mut last = [0; BLOCK];
     last[..rest.len()].copy_from_slice(rest);
     last[rest.len()] = 0x80;
