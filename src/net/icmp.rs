@@ -1,8 +1,9 @@
 //! What ICMP says of the datagrams of a socket: the error queue of Linux (`IP_RECVERR`, ip(7)), read without `unsafe`.
 //!
 //! A socket that asks for it pays: an error that has come fails the next call on that socket, whoever that one sends to.
-//! So whoever meets an error reads the queue and tries again. What was found waits here for the driver; only hard errors
-//! (RFC 1122 §4.2.3.9) that quote a datagram of this socket do, which is what the kernel finds the socket by.
+//! So whoever meets an error reads the queue and tries again. What was found waits here for the driver: hard errors only (RFC
+//! 1122 §4.2.3.9). The kernel sees to it that they quote a datagram that left from this socket, and not that one ever left for
+//! that destination: the agent takes them for what anybody may have written.
 
 use std::io::IoSliceMut;
 use std::net::SocketAddr;

@@ -158,3 +158,20 @@ fn what_floe_nat_prints_on_both_sides_finds_the_direct_path() {
     let [hard, stable] = [&hard, &stable].map(|options| options.split(' ').collect::<Vec<_>>());
     check(&search(&lab, [&hard, &stable]), 700);
 }
+
+#[test]
+fn a_search_that_cannot_be_is_misuse() {
+    for args in [
+        &["--hard-nat", "sometimes"][..],
+        &["--hard-nat", "1"],
+        &["--hard-nat", "random", "--hard-nat-packets", "513"],
+        &["--hard-nat", "stable", "--hard-nat-packets", "4097"],
+        &["--hard-nat", "stable", "--hard-nat-time", "61"],
+        &["--hard-nat-packets", "100"],
+        &["--mapping-lifetime", "0"],
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_floe"));
+        let output = command.arg("peer").args(args).stdin(std::process::Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+    }
+}

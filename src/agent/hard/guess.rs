@@ -87,15 +87,8 @@ mod tests {
 
     #[test]
     fn without_a_habit_the_neighbours_are_tried_first() {
-        for (last, expected) in [
-            (5000, [5001, 4999, 5002, 4998]),
-            (65_535, [1024, 65_534, 1025, 65_533]),
-            (80, [1024, 65_535, 0, 0]),
-        ] {
-            let first = &ports(Guesses::new(Ports::Random, last))[..4];
-            for (found, expected) in first.iter().zip(expected).filter(|(_, expected)| *expected != 0) {
-                assert_eq!(*found, expected, "{last}");
-            }
+        for (last, expected) in [(5000, [5001, 4999, 5002, 4998]), (65_535, [1024, 65_534, 1025, 65_533])] {
+            assert_eq!(ports(Guesses::new(Ports::Random, last))[..4], expected);
         }
     }
 
