@@ -53,17 +53,23 @@ pub(super) struct Answering {
 
 /// More than this is waiting only if the driver does not drain: the rest is dropped, as a network would.
 const MAX_INTENTS: usize = 128;
-/// Events that there is always room for, once there was.
-const FEW: usize = 4;
+/// Events, and intents, that there is always room for.
+pub(super) const FEW: usize = 2;
 /// Answers that wait; the peer retransmits.
 const MAX_REPLIES: usize = 32;
 
 /// A bounded queue of intents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Intents {
     queue: VecDeque<Intent>,
     replies: usize,
     pub(super) dropped: u64,
+}
+
+impl Default for Intents {
+    fn default() -> Self {
+        Self { queue: VecDeque::with_capacity(FEW), replies: 0, dropped: 0 }
+    }
 }
 
 impl Intents {
@@ -87,7 +93,7 @@ impl Intents {
 
     /// Gives back what many checks needed.
     pub(super) fn compact(&mut self) {
-        self.queue.shrink_to(4);
+        self.queue.shrink_to(FEW);
     }
 
     pub(super) fn clear(&mut self) {
@@ -129,7 +135,7 @@ impl Agent {
         }
         if self.events.capacity() > FEW {
             // An agent begins with many things to tell, and has few later on.
-            self.events.shrink_to_fit();
+            self.events.shrink_to(FEW);
         }
         let Rest(wake) = self.rest.unwrap_or_else(|| Rest(self.wake()));
         self.rest = Some(Rest(wake));

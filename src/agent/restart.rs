@@ -54,7 +54,7 @@ impl Agent {
             self.give_up.set(now + GIVE_UP);
         }
         self.pac_over = false;
-        self.gatherer = Gatherer::new(self.config.limits.queries);
+        self.gatherer = Gatherer::new(usize::from(self.config.limits.queries));
         self.relays.remove_ended(&mut self.connections);
         self.hold_connections();
         // Not Completed any more: candidates are signalled again.

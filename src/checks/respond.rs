@@ -292,7 +292,7 @@ impl ChecklistSet {
             false
         };
         self.limit_pairs();
-        if self.by_path.len() > self.limits.pairs {
+        if self.by_path.len() > usize::from(self.limits.pairs) {
             // Nothing could be given up for it.
             self.remove_pair(id);
             return None;

@@ -185,7 +185,7 @@ impl ChecklistSet {
     }
 
     fn is_full(&self, list: &Checklist) -> bool {
-        let early = list.remote.is_none() && list.triggered.len() >= self.limits.early_checks;
-        early || list.triggered.len() >= self.limits.triggered_checks
+        let early = list.remote.is_none() && list.triggered.len() >= usize::from(self.limits.early_checks);
+        early || list.triggered.len() >= usize::from(self.limits.triggered_checks)
     }
 }

@@ -16,7 +16,7 @@ use super::recheck::{Recheck, Rechecks};
 use super::request::Check;
 use super::role::{Role, Roles};
 use crate::candidate::{BaseId, Candidate, TcpRank};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, IceOption};
 use crate::hash::Map;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -24,8 +24,6 @@ use crate::stun::Key;
 use crate::stun::transaction::Transactions;
 use crate::time::{Duration, Instant};
 
-/// The ICE option of agents that know nominations with a value (draft-thatcher-ice-renomination).
-pub const RENOMINATION: &str = "renomination";
 /// The longest Ta that is kept to.
 pub const MAX_TA: Duration = Duration::from_secs(5);
 
@@ -281,7 +279,7 @@ impl ChecklistSet {
         if let Some(checklist) = self.checklist_mut(stream) {
             let username = format_smolstr!("{}:{}", credentials.ufrag, checklist.local.ufrag);
             let key = Key::short_term(credentials.pwd.as_str());
-            let renominates = credentials.has_option(RENOMINATION);
+            let renominates = credentials.has_option(&IceOption::RENOMINATION);
             checklist.remote = Some(RemoteCredentials { credentials, username, key, renominates });
         }
         let changed = role != self.roles.role;
@@ -332,7 +330,7 @@ impl ChecklistSet {
     /// Patience is over: between two NATs that let everything in and map each destination anew, candidates would be
     /// learnt, and the session go on, for ever.
     pub fn lose_patience(&mut self) {
-        self.late = Some(self.limits.peer_reflexive);
+        self.late = Some(usize::from(self.limits.peer_reflexive));
     }
 
     /// A restart ends this session: no check of it goes on. Its pairs stay, for the data that they carry.

@@ -26,7 +26,7 @@ use super::role::{Conflict, Role, Roles};
 use super::set::{ChecklistSet, Implementation, Settings};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, IceOption};
 use crate::io::ComponentId;
 use crate::rng::Rng;
 use crate::stun::auth::Integrity;
@@ -420,10 +420,10 @@ fn pairs_and_remote_candidates_are_limited() {
             );
         }
     }
-    assert_eq!(set.pairs().count(), Limits::default().pairs);
+    assert_eq!(set.pairs().count(), usize::from(Limits::default().pairs));
     let shares = [0, 1].map(|stream| set.pairs().filter(|(_, pair)| pair.component.stream == stream).count());
-    assert_eq!(shares, [Limits::default().pairs / 2; 2], "the larger checklist gives way");
-    let refused = (0..Limits::default().remote_candidates as u16).any(|number| {
+    assert_eq!(shares, [usize::from(Limits::default().pairs) / 2; 2], "the larger checklist gives way");
+    let refused = (0..usize::from(Limits::default().remote_candidates) as u16).any(|number| {
         let candidate =
             candidate(at(0, 1), 1, 1, &format!("12.0.{}.{}:5000", number / 200, number % 200 + 1));
         let addr = candidate.address.socket().unwrap();
@@ -581,7 +581,7 @@ fn foundations_of_forgotten_candidates_leave_nothing_behind() {
     for _ in 0..3 {
         flood(&mut set, 1..60_000);
     }
-    assert!(set.groups.len() <= Limits::default().pairs + 1, "{} groups", set.groups.len());
+    assert!(set.groups.len() <= usize::from(Limits::default().pairs) + 1, "{} groups", set.groups.len());
 }
 
 /// Interfaces come and go for as long as a session lasts.
@@ -596,5 +596,5 @@ fn candidates_of_bases_that_are_gone_make_room() {
         assert!(set.pair(id).is_some());
         set.remove_base(near);
     }
-    assert!(set.locals().len() <= Limits::default().local_candidates);
+    assert!(set.locals().len() <= usize::from(Limits::default().local_candidates));
 }

@@ -4,6 +4,7 @@
 use base64ct::{Base64, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
 use super::hmac_sha1::HmacSha1;
 use super::wire::{Attributes, HEADER, Message, Writer, attr};
@@ -31,7 +32,8 @@ pub enum PasswordAlgorithm {
 #[derive(Clone)]
 pub struct Key {
     sha1: HmacSha1,
-    bytes: Box<[u8]>,
+    /// Most are short: passwords of 22 characters.
+    bytes: SmallVec<[u8; 24]>,
 }
 
 impl Key {
@@ -226,7 +228,7 @@ mod tests {
     fn makes_the_long_term_key_of_rfc_8489_9_2_2() {
         let key = Key::long_term(PasswordAlgorithm::Md5, "user", "realm", "pass");
         assert_eq!(
-            u128::from_be_bytes((*key.bytes).try_into().unwrap()),
+            u128::from_be_bytes(key.bytes.as_slice().try_into().unwrap()),
             0x8493_fbc5_3ba5_82fb_4c04_4c45_6bdc_40eb
         );
     }

@@ -1,22 +1,24 @@
 //! What is known of the own NAT, and how much may be spent.
 
 use crate::agent::config::Config;
+use crate::credentials::IceOption;
 use crate::nat::{Behavior, Ports};
 use crate::time::Duration;
 
 /// As it is told to the peer, with the credentials.
-pub(super) fn option(ports: Ports) -> String {
-    match ports {
-        Ports::Stable => "nat/stable".into(),
+pub(super) fn option(ports: Ports) -> IceOption {
+    let option = match ports {
+        Ports::Stable => "nat/stable".to_owned(),
         // A minus is no character of an ICE option (RFC 8839 §5.6).
         Ports::Sequential(delta) => format!("nat/next/{}", delta.cast_unsigned()),
         Ports::Random => "nat/random".into(),
-    }
+    };
+    option.parse().unwrap_or_else(|_| unreachable!("a word"))
 }
 
 /// As the peer has told it.
-pub(super) fn of_option(option: &str) -> Option<Ports> {
-    match option.strip_prefix("nat/")? {
+pub(super) fn of_option(option: &IceOption) -> Option<Ports> {
+    match option.as_str().strip_prefix("nat/")? {
         "stable" => Some(Ports::Stable),
         "random" => Some(Ports::Random),
         other => {
@@ -116,10 +118,10 @@ mod tests {
             let option = option(ports);
             assert_eq!(of_option(&option), Some(ports), "{option}");
             let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || [b'+', b'/'].contains(&byte);
-            assert!(option.len() <= 20 && option.bytes().all(is_ice_char), "{option}");
+            assert!(option.as_str().len() <= 20 && option.as_str().bytes().all(is_ice_char), "{option}");
         }
         for other in ["ice2", "nat/", "nat/next/", "nat/next/65536", "nat/other"] {
-            assert_eq!(of_option(other), None, "{other}");
+            assert_eq!(of_option(&other.parse().unwrap()), None, "{other}");
         }
     }
 }

@@ -174,7 +174,7 @@ fn a_nomination_that_is_not_followed_is_refused_with_400() {
     }
 
     let mut credentials = their_credentials();
-    credentials.options.push(crate::checks::set::RENOMINATION.into());
+    credentials.options.push(IceOption::RENOMINATION);
     let mut set = limited(Limits::default(), &[credentials]);
     set.roles.role = Role::Controlled;
     set.nomination = Nomination::Renominate { settle: Duration::ZERO };

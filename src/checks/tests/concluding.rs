@@ -149,7 +149,7 @@ fn after_the_loss_of_the_selected_pair_only_renomination_nominates_another() {
         if renominates {
             set.nomination = Nomination::Renominate { settle: Duration::ZERO };
             let mut credentials = their_credentials();
-            credentials.options.push(crate::checks::set::RENOMINATION.into());
+            credentials.options.push(IceOption::RENOMINATION);
             set.set_remote_credentials(0, credentials);
         }
         remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");

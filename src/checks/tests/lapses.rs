@@ -1,8 +1,8 @@
 //! What was good once and is not any more: consent that lapsed, a peer that is replaced, a nomination without an answer.
 
 use super::*;
-use crate::checks::set::RENOMINATION;
 use crate::consent::EXPIRY;
+use crate::credentials::IceOption;
 
 const NEAR: &str = "192.0.2.1:5000";
 const FIRST: &str = "192.0.2.2:5000";
@@ -68,7 +68,7 @@ fn a_crossing_restart_keeps_the_pairs_that_the_new_peer_has_checked() {
 
 pub(super) fn renominating(set: &mut ChecklistSet) {
     let mut credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
-    credentials.options.push(RENOMINATION.into());
+    credentials.options.push(IceOption::RENOMINATION);
     set.set_remote_credentials(0, credentials);
     set.nomination = Nomination::Renominate { settle: Duration::ZERO };
 }

@@ -19,7 +19,7 @@ fn with_bases(role: Role, streams: u16, count: u16) -> ChecklistSet {
     set.nomination = Nomination::Renominate { settle: Duration::ZERO };
     for stream in 0..streams {
         let mut credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
-        credentials.options.push(crate::checks::set::RENOMINATION.into());
+        credentials.options.push(IceOption::RENOMINATION);
         set.set_remote_credentials(stream, credentials);
         remote(&mut set, at(stream, 1), u32::from(7 + stream), 900, &format!("192.0.2.2:{}", 6000 + stream));
         for number in 0..count {
