@@ -123,12 +123,23 @@ fn the_ports_of_a_block_are_found_while_the_relay_carries_data() {
 }
 
 /// With 512 sockets and 2,000 probes one search of ten million finds nothing.
+fn random_ports_are_found(stray: Stray) {
+    let hard = ["--hard-nat", "random", "--hard-nat-packets", "512", "--hard-nat-time", "20"];
+    let stable = ["--hard-nat", "stable", "--hard-nat-packets", "2000", "--hard-nat-time", "20"];
+    check(&search(&lab(Nat::Symmetric(stray)), [&hard, &stable]), 2700);
+}
+
 #[test]
 #[ignore = "needs root, ip and nft"]
 fn random_ports_are_found_while_the_relay_carries_data() {
-    let hard = ["--hard-nat", "random", "--hard-nat-packets", "512", "--hard-nat-time", "20"];
-    let stable = ["--hard-nat", "stable", "--hard-nat-packets", "2000", "--hard-nat-time", "20"];
-    check(&search(&lab(Nat::Symmetric(Stray::Dropped)), [&hard, &stable]), 2700);
+    random_ports_are_found(Stray::Dropped);
+}
+
+/// It says of each wrong port that nobody is there, to the socket that data is sent from.
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn a_nat_that_answers_by_icmp_harms_neither_the_search_nor_the_data() {
+    random_ports_are_found(Stray::Tracked);
 }
 
 /// The options that `floe nat` prints on a host, measured with two plain servers.
