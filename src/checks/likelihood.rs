@@ -44,7 +44,7 @@ impl Likelihood {
 }
 
 /// Whether an address means something in one network only.
-fn is_private(ip: IpAddr) -> bool {
+pub(super) fn is_private(ip: IpAddr) -> bool {
     match ip {
         // RFC 1918, RFC 6598.
         IpAddr::V4(ip) => ip.is_private() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xC0 == 0x40),

@@ -43,6 +43,8 @@ pub enum Ports {
     Sequential,
     /// Any.
     Random,
+    /// Any of this block, the first and the last one included: carriers give each subscriber one (RFC 7422).
+    Block(u16, u16),
 }
 
 /// What becomes of a packet from inside to an external endpoint of the same NAT (RFC 4787 §6).

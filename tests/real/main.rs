@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "what the lab cannot do fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the lab waits for real processes in real time")]
 
+mod hard;
 mod home;
 mod lab;
 mod map;

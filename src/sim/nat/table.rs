@@ -154,11 +154,16 @@ impl Table {
         if !self.nat.translates(internal.ip().into()) {
             return Some(internal);
         }
-        let range = port_range(internal.port());
+        let range = match self.nat.ports {
+            Ports::Block(first, last) => first..=last.max(first),
+            _ => port_range(internal.port()),
+        };
         let start = match self.nat.ports {
             Ports::Preserving | Ports::Overloading => internal.port(),
             Ports::Sequential => self.next_port,
-            Ports::Random => rng.between((*range.start()).into(), (*range.end()).into()) as u16,
+            Ports::Random | Ports::Block(..) => {
+                rng.between((*range.start()).into(), (*range.end()).into()) as u16
+            }
         };
         let start = start.clamp(*range.start(), *range.end());
         let port = (start..=*range.end())
