@@ -51,6 +51,7 @@
 //! | [`turn`] | TURN client | 8656 |
 //! | [`server`] | STUN and TURN server | 8489, 8656 |
 //! | [`discovery`] | how NATs behave: mapping, filtering, ports, hairpinning, lifetime | 5780, 4787 |
+//! | [`nat`] | what an agent makes use of when it knows its NAT | 4787 |
 //! | [`mdns`] | `.local` names in the place of host addresses | 6762 |
 //! | `portmap` | ports that the gateway maps | 6887, 6886 |
 //! | [`stun`] | messages, authentication, transactions | 8489 |
@@ -82,6 +83,7 @@ pub mod gather;
 mod hash;
 pub mod io;
 pub mod mdns;
+pub mod nat;
 #[cfg(feature = "tokio")]
 pub mod net;
 #[cfg(feature = "portmap")]

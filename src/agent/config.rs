@@ -246,16 +246,16 @@ impl Config {
         self
     }
 
-    /// How long a mapping of the NAT lives without traffic, if that is known; default: it is not. A measured one is
-    /// [`Lifetime::at_least`](crate::discovery::Lifetime::at_least) of
-    /// [`Report::lifetime`](crate::discovery::Report::lifetime).
+    /// How long a mapping of the NAT lives without traffic, if that is known; default: it is not. A measured one is taken by
+    /// [`nat`](Self::nat).
     ///
     /// Paths that no data arrives on are kept alive less often then: consent is asked for two and a half times in a lifetime
     /// instead of every 5 s, and every 12 s at the rarest, so that two requests fit into the 30 s after which it expires (RFC
     /// 7675 §5.1); without an answer every 5 s again. A pair without consent checks has a keepalive every 0.8 lifetimes, or
     /// every [`keepalive`](Self::keepalive) if that is longer.
     ///
-    /// Data that is sent goes past the agent: who only sends may tell it by [`Agent::note_sent`](super::Agent::note_sent).
+    /// Data that is sent goes past the agent: a driver tells it by [`Agent::note_sent`](super::Agent::note_sent), as `floe::net`
+    /// does.
     #[must_use]
     pub fn mapping_lifetime(mut self, lifetime: Duration) -> Self {
         self.mapping_lifetime = Some(lifetime);
@@ -264,8 +264,8 @@ impl Config {
 
     /// Looks for a direct path where ordinary checks find none because one side's NAT maps each destination to another
     /// port: the peer's ports are predicted, or tried. Default: off. Both agents have to be told of their own NAT, one with
-    /// [`Ports::Stable`](super::Ports::Stable) and one without, and both need a server-reflexive candidate over IPv4; it is
-    /// done for the first component. It costs some hundred packets, one each 5 ms, while data goes through the relay: see
+    /// [`Ports::Stable`](super::Ports::Stable) and one without, and both need a server-reflexive candidate over IPv4, or a
+    /// host candidate with a public address; it is done for the first component. It costs some hundred packets, one each 5 ms, while data goes through the relay: see
     /// [`HardNat`] for the budgets. Without [renomination](Nomination::Renominate) on both sides it is of no use once the
     /// relayed pair is nominated.
     #[must_use]

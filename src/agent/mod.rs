@@ -97,6 +97,7 @@ use pacer::{Allowance, Pacer};
 use relays::Relays;
 use servers::Servers;
 
+pub use crate::nat::Ports;
 pub use choose::ValidPair;
 pub use config::{
     Answer, CheckOrder, Config, Failover, HostNames, Implementation, Limits, Nomination, Policy, Recheck,
@@ -104,7 +105,7 @@ pub use config::{
 };
 pub use diagnosis::Diagnosis;
 pub use event::{Event, Input, Output, Reason, Received, ServerId, ServerProblem, Why};
-pub use hard::{HardNat, Ports};
+pub use hard::HardNat;
 pub use mapped::Mapped;
 pub use names::{MAX_OUTSTANDING, Resolve, ResolveId};
 pub use path::Path;

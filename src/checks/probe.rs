@@ -1,12 +1,13 @@
 //! Checks of no pair: probes of addresses that nobody has told (see `agent::hard`). Nothing is remembered of them. What
 //! they find shows itself as a check of the peer, which makes a pair as every other one does (RFC 8445 §7.3.1.3).
 
+use super::likelihood::is_private;
 use super::nominate::Reach;
 use super::pair::Pair;
 use super::request::Check;
 use super::set::{ChecklistSet, Local, Remote};
-use crate::candidate::CandidateType;
 use crate::candidate::priority::candidate_priority;
+use crate::candidate::{Candidate, CandidateType};
 use crate::io::{ComponentId, Transport};
 use crate::rng::Rng;
 use crate::stun::{Message, TransactionId};
@@ -36,16 +37,23 @@ impl ChecklistSet {
         component.is_some_and(|it| it.valid().any(|id| self.pair(id).is_some_and(is_direct)))
     }
 
-    /// The best server-reflexive candidates over IPv4 of both ends, where a NAT is at each: other NATs than those of IPv4
+    /// The candidates over IPv4 of both ends that the other one sees, if its checks arrive: the best server-reflexive ones,
+    /// else host candidates with a public address, before which there may be a firewall. Other NATs than those of IPv4
     /// translate no ports.
-    pub fn reflexive_ends(&self, at: ComponentId) -> Option<(&Local, &Remote)> {
-        let fits = |it: &crate::candidate::Candidate| {
-            (it.kind, it.transport) == (CandidateType::ServerReflexive, Transport::Udp)
-                && it.address.socket().is_some_and(|addr| addr.is_ipv4())
+    pub fn outer_ends(&self, at: ComponentId) -> Option<(&Local, &Remote)> {
+        let rank = |it: &Candidate| {
+            let addr = it.address.socket().filter(|addr| addr.is_ipv4() && it.transport == Transport::Udp)?;
+            match it.kind {
+                CandidateType::ServerReflexive => Some((1, it.priority)),
+                CandidateType::Host if !is_private(addr.ip()) => Some((0, it.priority)),
+                _ => None,
+            }
         };
-        let locals = self.locals.iter().filter(|it| it.component == at && fits(&it.candidate));
-        let remotes = self.remotes.iter().filter(|it| it.component == at && fits(&it.candidate));
-        let local = locals.max_by_key(|it| it.candidate.priority)?;
-        Some((local, remotes.max_by_key(|it| it.candidate.priority)?))
+        let locals = self.locals.iter().filter(|it| it.component == at);
+        let remotes = self.remotes.iter().filter(|it| it.component == at);
+        let local = locals.filter_map(|it| Some((rank(&it.candidate)?, it))).max_by_key(|(rank, _)| *rank)?;
+        let remote =
+            remotes.filter_map(|it| Some((rank(&it.candidate)?, it))).max_by_key(|(rank, _)| *rank)?;
+        Some((local.1, remote.1))
     }
 }

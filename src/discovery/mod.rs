@@ -24,6 +24,7 @@
 
 mod ask;
 mod asks;
+mod behavior;
 pub mod config;
 pub mod event;
 mod filtering;

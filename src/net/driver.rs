@@ -4,15 +4,15 @@
 //! session holds ends with it. What sessions share is the [`Pacer`].
 
 use std::future::poll_fn;
-use std::io;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::agent::{Agent, Event, Input, Output, Received, State};
+use crate::agent::{Agent, Event, Input, Received};
 use crate::io::{CloseReason, ComponentId, ConnectId, Datagram, SocketId};
-use crate::time::{Duration, Instant};
+use crate::time::{Instant, earliest};
 
+use super::activity::Activities;
 use super::bases::Bases;
 use super::clock::{self, Alarm};
 use super::counters::Counters;
@@ -27,12 +27,6 @@ use super::roaming::Roam;
 use super::route::Route;
 use super::stream::Inlet;
 
-/// What the agent writes is never longer than the least MTU.
-const OUTPUT: usize = 1280;
-
-/// How long a session that is over waits for its TURN servers to confirm that the allocations are deleted.
-const LINGER: Duration = Duration::from_secs(2);
-
 /// Turns for the application while more than half of its queue is taken.
 const TURNS: usize = 16;
 
@@ -46,6 +40,7 @@ enum Happening {
     Readable(SocketId),
     Mapped(Report),
     Network,
+    Sent,
 }
 
 /// Owns an agent and drives it.
@@ -61,6 +56,7 @@ pub(super) struct Driver {
     pub(super) data: Option<mpsc::Sender<Payload>>,
     pub(super) status: watch::Sender<Status>,
     pub(super) routes: Vec<(ComponentId, watch::Sender<Option<Route>>)>,
+    pub(super) activities: Activities,
     pub(super) timing: Timing,
     pub(super) names: Arc<Names>,
     /// Where answers about names come in, and the end that is given to who answers.
@@ -76,11 +72,11 @@ pub(super) struct Driver {
 /// When the loop has to look at the agent again.
 #[derive(Debug, Default)]
 pub(super) struct Timing {
-    wake: Option<crate::io::Wake>,
+    pub(super) wake: Option<crate::io::Wake>,
     /// The reserved slot for a paced transaction.
-    slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
     /// The session is over and lingers until then at most.
-    until: Option<Instant>,
+    pub(super) until: Option<Instant>,
 }
 
 impl Timing {
@@ -89,7 +85,7 @@ impl Timing {
             Some(slot) => wake.at.max(slot.0),
             None => wake.at,
         });
-        crate::time::earliest(wake, self.until)
+        earliest(wake, self.until)
     }
 
     fn is_finished(&self, now: Instant) -> bool {
@@ -105,8 +101,8 @@ impl Driver {
         self.drain();
         while !self.timing.is_finished(clock::now()) {
             let roam = self.roam.as_ref().and_then(Roam::deadline);
-            let waits = crate::time::earliest(self.mapped.deadline(), roam);
-            let due = crate::time::earliest(self.timing.due(), waits);
+            let waits = earliest(earliest(self.mapped.deadline(), roam), self.activities.deadline());
+            let due = earliest(self.timing.due(), waits);
             let happening = tokio::select! {
                 // What is due goes first: consent that has expired stops the data behind it (RFC 7675 §5.1).
                 biased;
@@ -119,6 +115,7 @@ impl Driver {
                         accepted = poll_fn(|cx| self.listeners.poll_accept(cx)) => Happening::Accepted(accepted),
                         report = self.mapped.report() => Happening::Mapped(report),
                         () = Roam::changed(self.roam.as_mut()) => Happening::Network,
+                        () = self.activities.told() => Happening::Sent,
                         port = poll_fn(|cx| self.ports.poll_readable(cx)) => Happening::Readable(port),
                     }
                 } => happening,
@@ -141,6 +138,7 @@ impl Driver {
                     self.drain();
                 }
                 Happening::Network => self.follow_network(),
+                Happening::Sent => self.follow_activity(clock::now()),
                 Happening::Opened(request, opened) => self.handle_opened(request, opened),
                 Happening::Accepted(accepted) => self.handle_accepted(accepted),
                 Happening::Readable(port) => {
@@ -173,6 +171,9 @@ impl Driver {
         if self.roam.as_ref().and_then(Roam::deadline).is_some_and(|at| at <= now) {
             self.roam_on(now);
         }
+        if self.activities.deadline().is_some_and(|at| at <= now) {
+            self.follow_activity(now);
+        }
         let Some(wake) = self.timing.wake.filter(|wake| wake.at <= now) else { return };
         if wake.slot {
             let slot = self.timing.slot.take().unwrap_or_else(|| self.pacer.reserve(now));
@@ -182,6 +183,13 @@ impl Driver {
             }
         }
         let _ = self.agent.handle_input(now, Input::Timeout);
+        self.drain();
+    }
+
+    /// The application has sent something, or it is time to look whether it still does.
+    fn follow_activity(&mut self, now: Instant) {
+        let agent = &mut self.agent;
+        self.activities.follow(now, |component| agent.note_sent(now, component));
         self.drain();
     }
 
@@ -250,6 +258,7 @@ impl Driver {
             }
             ports::Received::Something | ports::Received::Closed(_) => {}
         }
+        self.tell_unreachable(id);
         self.drain();
     }
 
@@ -265,99 +274,6 @@ impl Driver {
             // Answers are sent before the next datagram is looked at: only so many wait.
             Received::Consumed => self.drain(),
             Received::Unclaimed => self.counters.unclaimed.add(1),
-        }
-    }
-
-    /// Does what the agent wants, until it waits.
-    pub(super) fn drain(&mut self) {
-        let mut buf = [0; OUTPUT];
-        loop {
-            let event = match self.agent.poll_output(&mut buf) {
-                Output::Transmit(transmit) => {
-                    let Some(carrier) = self.ports.carrier(transmit.socket) else { continue };
-                    match carrier.try_send(&transmit) {
-                        Ok(()) => {}
-                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            self.counters.packets_discarded_on_send.add(1);
-                        }
-                        Err(error) => {
-                            tracing::trace!(%error, destination = %transmit.destination, "send error");
-                            self.counters.send_errors.add(1);
-                        }
-                    }
-                    continue;
-                }
-                Output::Event(event) => event,
-                Output::Connect(connect) => {
-                    let mtu = self.ports.mtu(connect.local.ip());
-                    self.opener.open(connect, mtu);
-                    continue;
-                }
-                Output::Open { local } => {
-                    let opened =
-                        self.ports.open(local).map(|(socket, local)| Input::Opened { socket, local });
-                    let _ = opened.map(|input| self.agent.handle_input(clock::now(), input));
-                    continue;
-                }
-                Output::Close(id) => {
-                    self.ports.close(id);
-                    continue;
-                }
-                Output::Publish { name, address } => {
-                    self.names.publish(name, address);
-                    continue;
-                }
-                Output::Withdraw { name } => {
-                    self.names.withdraw(name);
-                    continue;
-                }
-                Output::Resolve(resolve) => {
-                    self.names.resolve(resolve, self.answers.0.clone());
-                    continue;
-                }
-                Output::Wait(wake) => {
-                    self.timing.wake = wake;
-                    if wake.is_none_or(|wake| !wake.slot) {
-                        self.timing.slot = None;
-                    }
-                    return;
-                }
-            };
-            self.follow_event(event);
-        }
-    }
-
-    fn follow_event(&mut self, event: Event) {
-        match &event {
-            // The text of a signal holds the password.
-            Event::Signal(_) => {}
-            event => tracing::debug!(?event),
-        }
-        match &event {
-            Event::State(state) => {
-                self.status.send_modify(|status| status.state = *state);
-                if matches!(state, State::Failed | State::Closed) {
-                    self.data = None;
-                    self.timing.until = Some(clock::now() + LINGER);
-                }
-            }
-            Event::Failed(reason) => self.status.send_modify(|status| status.reason = Some(*reason)),
-            Event::Path { component, path } => {
-                let route = path.and_then(|path| {
-                    let carrier = self.ports.carrier(path.socket())?.clone();
-                    Some(Route { path, carrier })
-                });
-                if let Some((_, watch)) = self.routes.iter().find(|(known, _)| known == component) {
-                    watch.send_replace(route);
-                }
-            }
-            _ => {}
-        }
-        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
-            self.counters.events_lost.add(1);
-            if let Event::Signal(_) = event {
-                tracing::warn!("a signal is lost because nobody takes the events of this session");
-            }
         }
     }
 

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use crate::agent::{Agent, Config, Event, MAX_OUTSTANDING, Policy, Reason, Role};
 
+use super::activity::Activities;
 use super::bases::{Bases, Bound};
 use super::clock;
 use super::connection::Connection;
@@ -313,11 +314,13 @@ impl Endpoint {
         }
 
         let counters = Arc::<Counters>::default();
+        let activities = Activities::new(components.iter().copied());
         let (routes, outlets): (Vec<_>, Vec<_>) = components
             .into_iter()
-            .map(|component| {
+            .zip(activities.each())
+            .map(|(component, activity)| {
                 let (sender, receiver) = watch::channel(None);
-                ((component, sender), Outlet::new(component, receiver, counters.clone()))
+                ((component, sender), Outlet::new(component, receiver, counters.clone(), activity))
             })
             .unzip();
         let (command_sender, commands) = mpsc::channel(COMMANDS);
@@ -342,6 +345,7 @@ impl Endpoint {
             data: Some(data),
             status,
             routes,
+            activities,
             timing: Timing::default(),
             names: self.names.clone(),
             answers: mpsc::channel(MAX_OUTSTANDING),

@@ -22,10 +22,13 @@
 //!                driver, one task a session: owns the agent, receives on its sockets
 //! ```
 //!
-//! ICMP errors are not read: a socket that is not connected to one address learns of them by Linux's error queue only,
-//! which the crates below do not read, and whose errors would come back from sending to others too. What nobody receives
-//! times out instead. A driver that knows of them tells the agent ([`Input::Unreachable`](crate::agent::Input::Unreachable)).
+//! ICMP errors are read on Linux, from the error queues of the sessions' UDP sockets: port and protocol unreachable, where
+//! they quote a datagram of the socket, reach the agent as [`Input::Unreachable`](crate::agent::Input::Unreachable), at the
+//! latest when it next sends from that socket. Host and network unreachable do not, whether ICMP says so or this host has no
+//! route: they pass (RFC 1122 §4.2.3.9), and end nothing that times out anyway. Elsewhere a socket that is not connected to
+//! one address learns of none, and what nobody receives times out.
 
+mod activity;
 mod bases;
 mod carrier;
 mod clock;
@@ -40,6 +43,11 @@ mod filter;
 #[cfg(feature = "portmap")]
 mod gateway;
 mod handle;
+#[cfg(target_os = "linux")]
+mod icmp;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_icmp.rs"]
+mod icmp;
 mod interfaces;
 mod listeners;
 #[cfg(feature = "portmap")]
@@ -50,6 +58,7 @@ mod mapped;
 mod mdns;
 mod mtu;
 mod opener;
+mod outputs;
 mod pacer;
 #[cfg(feature = "portmap")]
 pub mod portmap;

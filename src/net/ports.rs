@@ -72,7 +72,7 @@ impl Ports {
         match UdpSocket::bind(SocketAddr::new(ip, 0), Source::Bound, None, self.mtu(ip)) {
             Ok(socket) => {
                 let local = socket.local();
-                Some((self.push(Port::Udp { socket: Arc::new(socket), errors_in_a_row: 0 }), local))
+                Some((self.push(Port::udp(socket)), local))
             }
             Err(error) => {
                 tracing::debug!(%error, %ip, "no further socket");
@@ -132,7 +132,7 @@ pub(super) enum Received {
 
 impl Port {
     pub(super) fn udp(socket: UdpSocket) -> Self {
-        Self::Udp { socket: Arc::new(socket), errors_in_a_row: 0 }
+        Self::Udp { socket: Arc::new(socket.watching_errors()), errors_in_a_row: 0 }
     }
 
     /// Its sending side.

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::agent::Path;
 use crate::io::{ComponentId, Transmit};
 
+use super::activity::Activity;
 use super::carrier::Carrier;
 use super::counters::Counters;
 use super::udp::TooLarge;
@@ -65,6 +66,7 @@ pub(super) struct Outlet {
     component: ComponentId,
     route: watch::Receiver<Option<Route>>,
     counters: Arc<Counters>,
+    activity: Arc<Activity>,
 }
 
 impl Outlet {
@@ -72,8 +74,9 @@ impl Outlet {
         component: ComponentId,
         route: watch::Receiver<Option<Route>>,
         counters: Arc<Counters>,
+        activity: Arc<Activity>,
     ) -> Self {
-        Self { component, route, counters }
+        Self { component, route, counters, activity }
     }
 
     pub(super) fn component(&self) -> ComponentId {
@@ -101,6 +104,7 @@ impl Outlet {
         route.as_ref().ok_or_else(not_connected)?.try_send(payload)?;
         self.counters.packets_sent.add(1);
         self.counters.bytes_sent.add(payload.len() as u64);
+        self.activity.note();
         Ok(())
     }
 

@@ -15,6 +15,7 @@ use crate::candidate::address::{Scope, scope};
 use crate::io::{Datagram, Ecn, SocketId, Transmit};
 use crate::turn::data::{HEADROOM, TAILROOM};
 
+use super::icmp::Errors;
 use super::mtu;
 use super::range;
 
@@ -24,6 +25,9 @@ const BATCH: usize = if quinn_udp::BATCH_SIZE < 8 { quinn_udp::BATCH_SIZE } else
 const BUFFER: usize = 65_536;
 /// A buffer with the room to frame what is in it.
 const ROOM: usize = HEADROOM + BUFFER + TAILROOM;
+
+/// How often a datagram is sent again that met the errors of others: they come in between again.
+const RETRIES: usize = 3;
 
 /// What is asked of the kernel: the default of a few hundred kilobytes is less than what one scheduling delay
 /// piles up at 1 Gbit/s. The kernel may give less.
@@ -52,6 +56,8 @@ pub(super) struct UdpSocket {
     local: SocketAddr,
     /// The MTU of the interface that it is bound to.
     mtu: AtomicUsize,
+    /// What ICMP says, where somebody wants to know.
+    errors: Option<Errors>,
 }
 
 impl UdpSocket {
@@ -84,7 +90,27 @@ impl UdpSocket {
         let state = UdpSocketState::new((&socket).into())?;
         let io = tokio::net::UdpSocket::from_std(socket.into())?;
         local.set_port(io.local_addr()?.port());
-        Ok(Self { io, state, local, mtu: AtomicUsize::new(mtu) })
+        Ok(Self { io, state, local, mtu: AtomicUsize::new(mtu), errors: None })
+    }
+
+    /// As it is, and ICMP errors are kept for [`take_unreachable`](Self::take_unreachable), where the platform tells them.
+    pub(super) fn watching_errors(mut self) -> Self {
+        self.errors = Errors::watch(&self.io, self.local);
+        self
+    }
+
+    /// Where nobody receives what was sent, as ICMP says: what is new. It is found while something is sent or received.
+    pub(super) fn take_unreachable(&self) -> Vec<SocketAddr> {
+        let mut list = self.errors.as_ref().map_or_else(Vec::new, Errors::take);
+        for addr in &mut list {
+            *addr = normalise(*addr, self.local);
+        }
+        list
+    }
+
+    /// Takes out of the kernel what ICMP says; whether there was something.
+    fn read_errors(&self) -> bool {
+        self.errors.as_ref().is_some_and(|errors| errors.read(&self.io))
     }
 
     /// The base that it serves.
@@ -115,6 +141,7 @@ impl UdpSocket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.io.try_io(Interest::WRITABLE, attempt)
             }
+            Err(error) if self.errors.is_some() => self.send_again(error, attempt),
             sent => sent,
         };
         sent.map_err(
@@ -122,6 +149,21 @@ impl UdpSocket {
                 if quinn_udp::is_msg_size_err(&error) { self.too_large(transmit).into() } else { error }
             },
         )
+    }
+
+    /// The error may be that of an earlier datagram, which went to somebody else.
+    fn send_again(&self, mut error: io::Error, attempt: impl Fn() -> io::Result<()>) -> io::Result<()> {
+        for _ in 0..RETRIES {
+            let was_there = self.read_errors();
+            match attempt() {
+                Err(own) if own.kind() != io::ErrorKind::WouldBlock => error = own,
+                sent => return sent,
+            }
+            if !was_there {
+                break;
+            }
+        }
+        Err(error)
     }
 
     fn too_large(&self, transmit: &Transmit<'_>) -> TooLarge {
@@ -187,9 +229,12 @@ impl UdpSocket {
             let mut slices: [IoSliceMut<'_>; BATCH] = std::array::from_fn(|_| {
                 IoSliceMut::new(rooms.next().map_or(&mut [], |room| &mut room[HEADROOM..HEADROOM + BUFFER]))
             });
-            let count = self
-                .io
-                .try_io(Interest::READABLE, || self.state.recv((&self.io).into(), &mut slices, &mut metas))?;
+            let receive = || self.state.recv((&self.io).into(), &mut slices, &mut metas);
+            let count = match self.io.try_io(Interest::READABLE, receive) {
+                // What was sent has failed, and not what is received.
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock && self.read_errors() => 0,
+                received => received?,
+            };
             for (meta, room) in metas[..count].iter_mut().zip(buffer.chunks_exact_mut(ROOM)) {
                 meta.len = meta.len.min(BUFFER);
                 take(meta, room);
@@ -290,6 +335,42 @@ mod tests {
         #[expect(clippy::reversed_empty_ranges, reason = "that is the point")]
         let none = UdpSocket::bind(addr("127.0.0.1:0"), Source::Bound, Some(&(9..=8)), 1500);
         assert_eq!(none.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    /// Else an error of one fails the next one, as long as errors come.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn what_icmp_says_of_one_address_is_told_and_harms_no_datagram_to_another_one() {
+        for ip in ["127.0.0.1", "::1"] {
+            let any = SocketAddr::new(ip.parse().unwrap(), 0);
+            let Ok(socket) = UdpSocket::bind(any, Source::Bound, None, 1500) else { continue };
+            let socket = socket.watching_errors();
+            let open = std::net::UdpSocket::bind(any).unwrap();
+            open.set_nonblocking(true).unwrap();
+            // Their ports are free again.
+            let closed = [(); 2].map(|()| std::net::UdpSocket::bind(any).unwrap());
+            let closed = closed.map(|socket| socket.local_addr().unwrap());
+            let send = |to| socket.try_send(&Transmit::new(SocketId(0), any.ip(), to, b"hello"));
+            assert_eq!(socket.take_unreachable(), []);
+            for round in 0..20 {
+                for closed in closed {
+                    send(closed).unwrap();
+                }
+                send(open.local_addr().unwrap()).unwrap();
+                assert_eq!(open.recv(&mut [0; 9]).unwrap(), 5, "{round}");
+                assert_eq!(socket.take_unreachable(), closed, "{round}");
+                assert_eq!(socket.take_unreachable(), []);
+            }
+            // Who only receives is not told that it failed.
+            send(closed[0]).unwrap();
+            let from = open.send_to(b"hello", socket.local()).unwrap();
+            socket.io.readable().await.unwrap();
+            let mut received = 0;
+            while received == 0 {
+                socket.receive(SocketId(0), |datagram| received += datagram.payload.len()).unwrap();
+            }
+            assert_eq!((received, socket.take_unreachable()), (from, vec![closed[0]]));
+        }
     }
 
     #[cfg(target_os = "linux")]

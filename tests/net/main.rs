@@ -6,6 +6,7 @@ mod connection;
 #[cfg(feature = "dns")]
 mod dns;
 mod eyeballs;
+mod idle;
 mod names;
 #[cfg(feature = "portmap")]
 mod portmap;
@@ -17,13 +18,15 @@ mod server_streams;
 mod server_tls;
 mod session;
 mod tcp;
+#[cfg(target_os = "linux")]
+mod unreachable;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use floe::Role;
 use floe::net::{Connection, Endpoint, Session, signaling};
+use floe::{Config, Role};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
@@ -46,10 +49,19 @@ fn has_ipv6() -> bool {
 
 /// Two connected ends.
 async fn connect(a: &Endpoint, b: &Endpoint) -> (Connection, Connection) {
+    connect_with(a, b, |config| config).await
+}
+
+/// Two connected ends, the first of which is told more.
+async fn connect_with(
+    a: &Endpoint,
+    b: &Endpoint,
+    more: impl FnOnce(Config) -> Config,
+) -> (Connection, Connection) {
     let (to_b, to_a) = signaling::pair();
     let (a, b) = within("connecting", async {
         tokio::join!(
-            a.connect(a.config(Role::Controlling), to_b),
+            a.connect(more(a.config(Role::Controlling)), to_b),
             b.connect(b.config(Role::Controlled), to_a)
         )
     })

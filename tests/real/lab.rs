@@ -61,6 +61,8 @@ pub(crate) enum Nat {
     PortRestricted(Stray),
     /// A new random port for each destination.
     Symmetric(Stray),
+    /// A new random port of a block for each destination, as carriers give one to each subscriber.
+    Block,
     /// Endpoint-independent mapping and filtering: what arrives on a port goes to the host.
     FullCone,
     /// Endpoint-independent, but UDP passes only to and from this port.
@@ -88,6 +90,7 @@ impl Nat {
         let masquerade = match self {
             Self::Open | Self::Firewall => "",
             Self::Symmetric(_) => "oifname \"out\" masquerade random,fully-random",
+            Self::Block => "oifname \"out\" meta l4proto udp masquerade to :20000-22047 random,fully-random",
             Self::PortRestricted(_) | Self::FullCone | Self::OnlyUdpPort(_) => "oifname \"out\" masquerade",
         };
         let input = match self {

@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "the lab waits for real processes in real time")]
 
 mod alone;
+mod hard;
 mod home;
 mod kinds;
 mod lab;

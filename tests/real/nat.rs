@@ -92,6 +92,9 @@ fn every_nat_is_told(by: By) {
                 let report = measure(nat, by, &[]);
                 let facts = ["translation", "mapping", "filtering", "ports"].map(|fact| told(&report, fact));
                 assert_eq!(facts, [translation, mapping, filtering, ports], "{nat:?}: {report:#}");
+                // What an agent makes of it.
+                let known = if mapping == EIM { "--hard-nat stable" } else { "--hard-nat random" };
+                assert_eq!(report["peer_options"], known, "{nat:?}: {report:#}");
             });
         }
     });

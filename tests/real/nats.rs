@@ -79,7 +79,9 @@ fn the_lab_nat_maps_independently_of_the_endpoint() {
 #[ignore = "needs root, ip and nft"]
 fn the_lab_nat_filters_by_address_and_port() {
     for family in FAMILIES {
-        for nat in [Nat::PortRestricted(Stray::Dropped), Nat::Symmetric(Stray::Dropped), Nat::Firewall] {
+        for nat in
+            [Nat::PortRestricted(Stray::Dropped), Nat::Symmetric(Stray::Dropped), Nat::Block, Nat::Firewall]
+        {
             let answers = Observer::new(nat, family).ask(&[(0, "other"), (0, "echo")]);
             assert!(answers[0].is_none(), "{nat:?}: {answers:?}");
             assert!(answers[1].is_some(), "{nat:?}: {answers:?}");
@@ -95,6 +97,17 @@ fn the_lab_nat_is_symmetric() {
         let [first, second] = observer.mappings();
         assert_ne!(first.port(), second.port());
         assert_eq!([first.ip(), second.ip()], [observer.outside(); 2]);
+    }
+}
+
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn the_lab_nat_with_a_block_is_symmetric_within_it() {
+    for family in FAMILIES {
+        let observer = Observer::new(Nat::Block, family);
+        let [first, second] = observer.mappings();
+        assert_ne!(first.port(), second.port());
+        assert!([first, second].iter().all(|it| (20_000..=22_047).contains(&it.port())), "{first} {second}");
     }
 }
 

@@ -15,8 +15,16 @@ const LIMIT: Duration = Duration::from_secs(12);
 
 /// An agent behind a NAT of this kind and one behind a port-restricted one; with a search or without.
 fn agents(world: &mut World, roles: [Role; 2], nat: Nat, search: [Option<HardNat>; 2]) -> [HostId; 2] {
+    agents_behind(world, roles, [nat, Nat::port_restricted()], search)
+}
+
+fn agents_behind(
+    world: &mut World,
+    roles: [Role; 2],
+    nats: [Nat; 2],
+    search: [Option<HardNat>; 2],
+) -> [HostId; 2] {
     let turn = world.turn_server();
-    let nats = [nat, Nat::port_restricted()];
     let mut at = 0;
     let [a, b] = nats.map(|nat| {
         let config = Config::new(roles[at], world.seed()).turn_server(turn.clone());
@@ -54,9 +62,13 @@ fn is_direct(world: &World, hosts: [HostId; 2]) -> bool {
 
 /// One session: how long the direct path took, if there was one, and how many packets. Data goes both ways all the time.
 fn search(seed: u64, nat: Nat, habit: Habit) -> (Option<Duration>, usize) {
+    search_between(seed, [nat, Nat::port_restricted()], habit)
+}
+
+fn search_between(seed: u64, nats: [Nat; 2], habit: Habit) -> (Option<Duration>, usize) {
     let mut world = World::new(seed);
     world.capture();
-    let hosts = agents(&mut world, ROLES[seed as usize % 2], nat, both(habit));
+    let hosts = agents_behind(&mut world, ROLES[seed as usize % 2], nats, both(habit));
     let [a, b] = hosts;
     world.run_until(secs(10), |w| w.completed(a) && w.completed(b));
     let mut found = None;
@@ -97,6 +109,28 @@ fn sequential_ports_are_predicted() {
         let nat = Nat::symmetric().ports(Ports::Sequential);
         let (took, packets) = search(seed, nat, Habit::Sequential(1));
         assert!(took.is_some_and(|took| took < secs(6)) && packets < 500, "{seed}: {took:?}, {packets}");
+    }
+}
+
+/// Its filter needs the search as that of a NAT does, and its address is one of the host.
+#[test]
+fn a_public_address_behind_a_firewall_is_stable_too() {
+    for seed in 0..10 {
+        let nats = [Nat::symmetric().port_range(20_000..=22_047), Nat::firewall()];
+        let (took, packets) = search_between(seed, nats, Habit::Random);
+        assert!(took.is_some_and(|took| took < secs(5)) && packets < 700, "{seed}: {took:?}, {packets}");
+    }
+}
+
+/// Carriers give each subscriber a block of ports: what is near the known one is tried first.
+#[test]
+fn the_ports_of_a_block_are_found_with_few_packets() {
+    for seed in 0..20 {
+        for (first, last) in [(20_000, 22_047), (1024, 1535), (64_512, 65_535)] {
+            let nat = Nat::symmetric().port_range(first..=last);
+            let (took, packets) = search(seed, nat, Habit::Random);
+            assert!(took.is_some_and(|took| took < secs(5)) && packets < 700, "{seed}: {took:?}, {packets}");
+        }
     }
 }
 

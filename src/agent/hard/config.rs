@@ -1,42 +1,29 @@
 //! What is known of the own NAT, and how much may be spent.
 
+use crate::agent::config::Config;
 use crate::credentials::IceOption;
+use crate::nat::{Behavior, Ports};
 use crate::time::Duration;
 
-/// Which external port the own NAT gives to a new destination, as it was measured
-/// ([`Report::mapping`](crate::discovery::Report::mapping), [`Report::ports`](crate::discovery::Report::ports)).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Ports {
-    /// That of all other destinations: endpoint-independent mapping.
-    Stable,
-    /// A new one, which differs from the one before by this.
-    Sequential(i16),
-    /// Any.
-    Random,
+/// As it is told to the peer, with the credentials.
+pub(super) fn option(ports: Ports) -> IceOption {
+    let option = match ports {
+        Ports::Stable => "nat/stable".to_owned(),
+        // A minus is no character of an ICE option (RFC 8839 §5.6).
+        Ports::Sequential(delta) => format!("nat/next/{}", delta.cast_unsigned()),
+        Ports::Random => "nat/random".into(),
+    };
+    option.parse().unwrap_or_else(|_| unreachable!("a word"))
 }
 
-impl Ports {
-    /// As it is told to the peer, with the credentials.
-    pub(super) fn option(self) -> IceOption {
-        let option = match self {
-            Self::Stable => "nat/stable".to_owned(),
-            // A minus is no character of an ICE option (RFC 8839 §5.6).
-            Self::Sequential(delta) => format!("nat/next/{}", delta.cast_unsigned()),
-            Self::Random => "nat/random".into(),
-        };
-        option.parse().unwrap_or_else(|_| unreachable!("a word"))
-    }
-
-    /// As the peer has told it.
-    pub(super) fn of_option(option: &IceOption) -> Option<Self> {
-        match option.as_str().strip_prefix("nat/")? {
-            "stable" => Some(Self::Stable),
-            "random" => Some(Self::Random),
-            other => {
-                let delta: u16 = other.strip_prefix("next/")?.parse().ok()?;
-                Some(Self::Sequential(delta.cast_signed()))
-            }
+/// As the peer has told it.
+pub(super) fn of_option(option: &IceOption) -> Option<Ports> {
+    match option.as_str().strip_prefix("nat/")? {
+        "stable" => Some(Ports::Stable),
+        "random" => Some(Ports::Random),
+        other => {
+            let delta: u16 = other.strip_prefix("next/")?.parse().ok()?;
+            Some(Ports::Sequential(delta.cast_signed()))
         }
     }
 }
@@ -82,9 +69,42 @@ impl HardNat {
     }
 }
 
+impl Config {
+    /// What is known of the NAT before this host, as [`Report::behavior`](crate::discovery::Report::behavior) has measured
+    /// it: its lifetime is the [`mapping_lifetime`](Self::mapping_lifetime), its ports are those of
+    /// [`hard_nat`](Self::hard_nat), with the default budgets unless that was called before. What is not known stays as it
+    /// is.
+    ///
+    /// Between a measurement and the session a NAT may have changed: it is worth as much as it is fresh (RFC 5780 §4).
+    #[must_use]
+    pub fn nat(mut self, known: Behavior) -> Self {
+        self.mapping_lifetime = known.lifetime.or(self.mapping_lifetime);
+        if let Some(ports) = known.ports {
+            self.hard_nat = Some(HardNat { ports, ..self.hard_nat.unwrap_or_else(|| HardNat::new(ports)) });
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_known_of_the_nat_is_taken_and_the_rest_stays() {
+        let seconds = Duration::from_secs;
+        let config = Config::new(crate::agent::Role::Controlling, [0; 32]);
+        assert_eq!((config.mapping_lifetime, config.hard_nat), (None, None));
+        let told = config.nat(Behavior::new().ports(Ports::Random).lifetime(seconds(40)));
+        assert_eq!(told.mapping_lifetime, Some(seconds(40)));
+        assert_eq!(told.hard_nat, Some(HardNat::new(Ports::Random)));
+        let told = told.nat(Behavior::new());
+        assert_eq!(told.mapping_lifetime, Some(seconds(40)));
+        assert_eq!(told.hard_nat, Some(HardNat::new(Ports::Random)));
+        let told =
+            told.hard_nat(HardNat::new(Ports::Random).probes(5)).nat(Behavior::new().ports(Ports::Stable));
+        assert_eq!(told.hard_nat, Some(HardNat::new(Ports::Stable).probes(5)));
+    }
 
     #[test]
     fn what_is_told_is_understood() {
@@ -95,13 +115,13 @@ mod tests {
             Ports::Sequential(i16::MIN),
             Ports::Sequential(i16::MAX),
         ] {
-            let option = ports.option();
-            assert_eq!(Ports::of_option(&option), Some(ports), "{option}");
+            let option = option(ports);
+            assert_eq!(of_option(&option), Some(ports), "{option}");
             let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || [b'+', b'/'].contains(&byte);
             assert!(option.as_str().len() <= 20 && option.as_str().bytes().all(is_ice_char), "{option}");
         }
         for other in ["ice2", "nat/", "nat/next/", "nat/next/65536", "nat/other"] {
-            assert_eq!(Ports::of_option(&other.parse().unwrap()), None, "{other}");
+            assert_eq!(of_option(&other.parse().unwrap()), None, "{other}");
         }
     }
 }

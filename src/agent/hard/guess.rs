@@ -1,59 +1,66 @@
-//! Which ports of the peer's NAT are tried, and in which order: those that its habit makes likely, then all others, each
-//! once.
+//! Which ports of the peer's NAT are tried, and in which order: those that its habit makes likely, then all others from the
+//! last known one outward, each once. Where any port is as likely as any other the order is worth nothing; where a carrier
+//! gives each subscriber a block of ports (RFC 6888 §2, RFC 7422) the neighbours are the block.
 
 use std::num::NonZeroU16;
 
-use super::config::Ports;
-use crate::rng::Rng;
+use crate::nat::Ports;
 
 /// The first port that NATs give.
-const FIRST: u32 = 1024;
+const FIRST: i64 = 1024;
 /// How many there are from there on.
-const COUNT: u32 = 65_536 - FIRST;
+const COUNT: i64 = 65_536 - FIRST;
 /// How many are predicted: the peer's sockets, and what else it has asked since its last known port.
-const PREDICTED: u32 = 384;
+const PREDICTED: i64 = 384;
 
 /// A row of ports.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Guesses {
-    /// The last port that is known, and the difference to the next one.
-    habit: Option<(u16, i16)>,
-    tried: u32,
-    /// The others are `start + step * n`, which meets each once.
-    start: u32,
-    step: u32,
+    /// The last port that is known: ordinary checks go to it.
+    last: u16,
+    /// From one port to the next one; 0 if there is no habit.
+    delta: i16,
+    tried: i64,
 }
 
 impl Guesses {
-    pub(super) fn new(ports: Ports, last: u16, rng: &mut Rng) -> Self {
-        let habit = match ports {
-            Ports::Sequential(delta) if delta != 0 => Some((last, delta)),
-            _ => None,
+    pub(super) fn new(ports: Ports, last: u16) -> Self {
+        let delta = match ports {
+            Ports::Sequential(delta) => delta,
+            _ => 0,
         };
-        let start = rng.between(0, u64::from(COUNT - 1)) as u32;
-        // Without a common divisor with the number of ports, which is 2¹⁰ · 3² · 7.
-        let mut step = rng.between(1, u64::from(COUNT - 1)) as u32 | 1;
-        while step.is_multiple_of(3) || step.is_multiple_of(7) {
-            step += 2;
-        }
-        Self { habit, tried: 0, start, step }
+        Self { last, delta, tried: 0 }
     }
 
     /// The next port.
     pub(super) fn next(&mut self) -> Option<NonZeroU16> {
-        let n = self.tried;
-        self.tried += 1;
-        let port = match self.habit {
-            Some((last, delta)) if n < PREDICTED => {
-                let offset = i64::from(last) - i64::from(FIRST) + i64::from(delta) * i64::from(n + 1);
-                FIRST + offset.rem_euclid(i64::from(COUNT)) as u32
+        let offset = loop {
+            let n = self.tried;
+            self.tried += 1;
+            let outward = n - self.predicted();
+            match outward {
+                ..0 => break i64::from(self.delta) * (n + 1),
+                _ if outward >= COUNT - 1 => return None,
+                _ => {}
             }
-            habit => {
-                let n = u64::from(n - habit.map_or(0, |_| PREDICTED));
-                FIRST + ((u64::from(self.start) + u64::from(self.step) * n) % u64::from(COUNT)) as u32
+            // 1, -1, 2, -2, …
+            let offset = if outward % 2 == 0 { outward / 2 + 1 } else { -(outward / 2 + 1) };
+            if !self.is_predicted(offset) {
+                break offset;
             }
         };
-        NonZeroU16::new(port as u16)
+        let port = FIRST + (i64::from(self.last) - FIRST + offset).rem_euclid(COUNT);
+        u16::try_from(port).ok().and_then(NonZeroU16::new)
+    }
+
+    fn predicted(&self) -> i64 {
+        if self.delta == 0 { 0 } else { PREDICTED }
+    }
+
+    /// Whether a port at this distance was tried because of the habit.
+    fn is_predicted(&self, offset: i64) -> bool {
+        let delta = i64::from(self.delta);
+        delta != 0 && offset % delta == 0 && (1..=PREDICTED).contains(&(offset / delta))
     }
 }
 
@@ -62,12 +69,26 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
+    fn ports(mut guesses: Guesses) -> Vec<u16> {
+        std::iter::from_fn(|| guesses.next()).map(NonZeroU16::get).collect()
+    }
+
     #[test]
-    fn each_port_from_1024_on_is_tried_once() {
-        for seed in 0..8 {
-            let mut guesses = Guesses::new(Ports::Random, 5000, &mut Rng::new([seed; 32]));
-            let tried: BTreeSet<_> = (0..COUNT).filter_map(|_| guesses.next()).map(NonZeroU16::get).collect();
-            assert_eq!((tried.len(), tried.first()), (COUNT as usize, Some(&1024)));
+    fn each_port_from_1024_on_is_tried_once_and_never_that_which_checks_go_to() {
+        for habit in [Ports::Random, Ports::Sequential(1), Ports::Sequential(-2), Ports::Sequential(7)] {
+            for last in [1024, 5000, 65_535] {
+                let tried = ports(Guesses::new(habit, last));
+                let different: BTreeSet<_> = tried.iter().copied().collect();
+                assert_eq!((tried.len(), different.len()), (COUNT as usize - 1, COUNT as usize - 1));
+                assert!(different.first() >= Some(&1024) && !different.contains(&last));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_habit_the_neighbours_are_tried_first() {
+        for (last, expected) in [(5000, [5001, 4999, 5002, 4998]), (65_535, [1024, 65_534, 1025, 65_533])] {
+            assert_eq!(ports(Guesses::new(Ports::Random, last))[..4], expected);
         }
     }
 
@@ -76,9 +97,7 @@ mod tests {
         for (last, delta, expected) in
             [(5000, 2, [5002, 5004]), (65_535, 1, [1024, 1025]), (1025, -1, [1024, 65_535])]
         {
-            let mut guesses = Guesses::new(Ports::Sequential(delta), last, &mut Rng::new([1; 32]));
-            let first = [(); 2].map(|()| guesses.next().map_or(0, NonZeroU16::get));
-            assert_eq!(first, expected);
+            assert_eq!(ports(Guesses::new(Ports::Sequential(delta), last))[..2], expected);
         }
     }
 }

@@ -25,7 +25,7 @@ mod guess;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-pub use config::{HardNat, Ports};
+pub use config::HardNat;
 
 use super::Agent;
 use super::bases::{Base, Told, Via};
@@ -37,6 +37,7 @@ use crate::checks::Permission;
 use crate::checks::checklist::Checklist;
 use crate::credentials::IceOption;
 use crate::io::{ComponentId, Datagram, SocketId};
+use crate::nat::Ports;
 use crate::stun::Message;
 use crate::stun::wire::{Class, Kind, Method, classify};
 use crate::time::{Duration, Instant, Timer};
@@ -135,14 +136,14 @@ impl Agent {
 
     /// What tells the peer of the own NAT.
     pub(super) fn hard_option(&self) -> Option<IceOption> {
-        self.hard_nat().map(|hard| hard.ports.option())
+        self.hard_nat().map(|hard| config::option(hard.ports))
     }
 
     /// What the peer has told of its NAT, if one side has stable ports and the other one has not.
     fn ports_of_peer(&self, own: Ports) -> Option<Ports> {
         let list = self.checks.checklist(COMPONENT.stream).filter(|list| !list.is_removed())?;
         let remote = list.remote.as_ref()?;
-        let theirs = remote.credentials.options.iter().find_map(Ports::of_option)?;
+        let theirs = remote.credentials.options.iter().find_map(config::of_option)?;
         ((own == Ports::Stable) != (theirs == Ports::Stable)).then_some(theirs)
     }
 
@@ -176,11 +177,11 @@ impl Agent {
     fn begin_hard(&mut self, now: Instant) {
         let Some(hard) = self.hard_nat().filter(|_| !self.checks.has_direct(COMPONENT)) else { return };
         let Some(theirs) = self.ports_of_peer(hard.ports) else { return };
-        let Some((local, remote)) = self.checks.reflexive_ends(COMPONENT) else { return };
+        let Some((local, remote)) = self.checks.outer_ends(COMPONENT) else { return };
         let Some(base) = self.bases.get(local.base).filter(|base| base.via == Via::Socket) else { return };
         let (socket, local, to) = (base.socket, base.local, remote.addr);
         let (part, left) = if hard.ports == Ports::Stable {
-            let guesses = Guesses::new(theirs, to.port(), &mut self.rng);
+            let guesses = Guesses::new(theirs, to.port());
             (Part::Tries { socket, local, to: to.ip(), guesses }, hard.probes)
         } else {
             (Part::Opens { local, to }, hard.sockets)

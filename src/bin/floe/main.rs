@@ -4,6 +4,7 @@ mod addresses;
 mod demo;
 mod exit;
 mod gather;
+mod known_nat;
 mod lines;
 mod map;
 mod nat;

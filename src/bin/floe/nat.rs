@@ -9,6 +9,7 @@ use floe::net::discovery::{Plan, measure};
 use floe::stun::uri::{Scheme, Uri};
 
 use crate::exit::{self, Exit};
+use crate::known_nat;
 use crate::lines;
 use crate::nat_alone;
 use crate::nat_words as words;
@@ -133,6 +134,9 @@ async fn measure_one(args: &Args, servers: Vec<SocketAddr>) -> Result<Report, St
         lines::print(&words::json(family, &report));
     } else {
         lines::print(&verdict);
+        if let Some(options) = known_nat::options(&report.behavior()) {
+            lines::print(&format!("An agent makes use of it by: floe peer {options}"));
+        }
         if let Finding::Unknown(why) = report.mapping
             && report.server.is_some()
         {

@@ -7,6 +7,8 @@ use floe::discovery::{
     PortAllocation, Refresh, Report, Test, Translation, Verdict,
 };
 
+use crate::known_nat;
+
 /// The rows of a table that a test fills.
 pub(crate) fn rows(test: Test, report: &Report) -> Vec<String> {
     let row = |name: &str, text: String| format!("  {name:<14} {text}");
@@ -83,6 +85,7 @@ pub(crate) fn json(family: &str, report: &Report) -> Value {
             Lifetime::LongerThan(_) => "longer",
         }),
         "refresh": value(report.refresh, refresh_word),
+        "peer_options": known_nat::options(&report.behavior()),
         "verdict": verdict.name(),
         "text": verdict.to_string(),
     })

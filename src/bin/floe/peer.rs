@@ -15,6 +15,7 @@ use floe::{Event, Role, State};
 
 use crate::addresses::Addresses;
 use crate::exit::{self, Exit};
+use crate::known_nat::KnownNat;
 use crate::lines::{self, Line, Out, Stats};
 use crate::servers::{Names, Servers};
 
@@ -55,6 +56,8 @@ pub(crate) struct Args {
     lite: bool,
     #[command(flatten)]
     addresses: Addresses,
+    #[command(flatten)]
+    nat: KnownNat,
     /// Send back whatever arrives
     #[arg(long)]
     echo: bool,
@@ -77,6 +80,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     args.servers.check()?;
+    args.nat.check()?;
     let endpoint =
         args.addresses.endpoint().trust(args.servers.trust()?).bind().await.map_err(Exit::failure)?;
     let role = if args.controlling { Role::Controlling } else { Role::Controlled };
@@ -84,7 +88,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Exit> {
         PolicyArg::All => Policy::All,
         PolicyArg::Relay => Policy::Relay,
     };
-    let mut config = args.addresses.add_to(endpoint.config(role).policy(policy));
+    let config = args.addresses.add_to(endpoint.config(role).policy(policy));
+    let mut config = args.nat.add_to(config);
     if args.lite {
         config = config.lite();
     }

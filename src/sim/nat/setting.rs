@@ -57,7 +57,7 @@ impl Nat {
     }
 
     /// External ports are of this range only, as where customers of a provider share an address in blocks (RFC 6888 §2,
-    /// REQ-14); default: all, but well-known ports for those inside only (RFC 4787 §4.2.1).
+    /// REQ-14, RFC 7422); default: all, but well-known ports for those inside only (RFC 4787 §4.2.1).
     #[must_use]
     pub fn port_range(mut self, range: RangeInclusive<u16>) -> Self {
         self.range = Some(range);
