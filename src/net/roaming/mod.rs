@@ -7,11 +7,12 @@
 //!                Presence, one for a session ──► sockets added, sockets removed, one restart
 //! ```
 //!
-//! The interfaces are asked for, twice a second while there are sessions. Events of the system would be sooner by a quarter
-//! of a second, and less is told by them: `if-watch` hears of addresses alone, and a Linux link that goes down keeps its
-//! IPv4 address and moves the default route without a word about addresses.
+//! The interfaces are asked for twice a second while there are sessions, and on Linux at once when the kernel says that a
+//! link, an address or a route has changed.
 
 mod debounce;
+#[cfg_attr(not(target_os = "linux"), path = "no_notices.rs")]
+mod notices;
 mod presence;
 mod watcher;
 
