@@ -145,7 +145,8 @@ impl Agent {
         }
     }
 
-    /// Forgets a socket: pairs from it are gone, and so is a path that used it. An allocation at a TURN server that knows
+    /// Forgets a socket: pairs from it are gone, and so is a path that used it. With one that listens go its connections:
+    /// the driver is told to close them. An allocation at a TURN server that knows
     /// mobility (RFC 8016) goes on from another socket of its component, from one that is added within ten seconds at the
     /// latest; its pairs stay, and [`Event::Path`] tells when data may be sent again.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
@@ -153,7 +154,7 @@ impl Agent {
         if let Some(hard) = &mut self.hard {
             hard.forget(id);
         }
-        let on_it = |base: &Base| base.socket == id && base.via == Via::Socket;
+        let on_it = |base: &Base| base.socket == id && matches!(base.via, Via::Socket | Via::Tcp(_));
         let gone: Vec<_> = self.bases.iter().filter(|(_, base)| on_it(base)).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);

@@ -328,6 +328,10 @@ impl Driver {
     }
 
     fn follow_event(&mut self, event: Event) {
+        if matches!(event, Event::RestartNeeded(_)) && self.roam.as_ref().is_some_and(Roam::will_restart) {
+            tracing::debug!(?event, "about to restart");
+            return;
+        }
         match &event {
             // The text of a signal holds the password.
             Event::Signal(_) => {}
