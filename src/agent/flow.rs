@@ -1,5 +1,6 @@
 //! What carries the data of one component: its path and the consent to use it.
 
+use super::event::Why;
 use super::liveness::{Liveness, Probe};
 use super::path::Path;
 use crate::checks::{Generation, PairId};
@@ -14,6 +15,15 @@ use crate::time::{Instant, Timer};
 pub(super) struct InUse {
     pub(super) generation: Generation,
     pub(super) id: PairId,
+}
+
+/// How the selected pair of an ICE session was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) generation: Generation,
+    /// Without consent this session carries nothing more (RFC 7675 §5.1). After a base that is gone, another pair of it may be
+    /// selected, if the peer nominates one.
+    pub(super) why: Why,
 }
 
 /// One component's way to the peer.
@@ -35,8 +45,8 @@ pub(super) struct Flow {
     pub(super) bereft: bool,
     /// The peer knows no address of ours any more, and no pair has been selected.
     pub(super) stranded: bool,
-    /// The ICE session whose selected pair lost consent, or went with its base, while nothing has replaced it.
-    pub(super) lost: Option<Generation>,
+    /// The selected pair that was lost, while nothing has replaced it.
+    pub(super) lost: Option<Lost>,
 }
 
 impl Flow {

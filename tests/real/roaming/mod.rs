@@ -144,6 +144,9 @@ impl Session {
         let still = self.last.iter().all(|last| last.elapsed() < Duration::from_secs(3));
         assert!(still, "{what}: data stopped again\n{}", self.report());
         let [a, b] = self.gap.map(|gap| gap.as_millis());
+        if std::env::var_os("LAB_REPORT").is_some() {
+            println!("{}", self.report());
+        }
         println!("{what}: without data {a} ms at the first host, {b} ms at the second");
     }
 
