@@ -9,6 +9,7 @@ use crate::candidate::address::{Interface, Scope, is_gatherable, local_preferenc
 
 use super::filter::{InterfaceFilter, is_virtual};
 use super::mtu;
+use super::sys::{self, Carrier};
 
 /// An address and what is known of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,13 +122,15 @@ pub(super) fn present(ips: &[IpAddr]) -> Vec<Local> {
     ips.iter().filter_map(|ip| listed.iter().find(|one| one.ip == *ip)).map(local).collect()
 }
 
-/// Without a carrier an interface is up, has its addresses and carries nothing: then it is not running (RFC 2863 §3.1.12).
-const USABLE: InterfaceFlags = InterfaceFlags::UP.union(InterfaceFlags::RUNNING);
+/// Without a carrier an interface is up, has its addresses and carries nothing.
+fn is_working(interface: &getifaddrs::Interface) -> bool {
+    interface.flags.contains(InterfaceFlags::UP) && sys::carrier(&interface.name) != Carrier::Lost
+}
 
 /// The addresses of all interfaces that work, also those that nothing new may use.
 pub(super) fn assigned() -> Vec<IpAddr> {
     let up = getifaddrs::getifaddrs().into_iter().flatten();
-    let up = up.filter(|interface| interface.flags.contains(USABLE));
+    let up = up.filter(is_working);
     up.filter_map(|interface| interface.address.ip_addr()).collect()
 }
 
@@ -162,7 +165,7 @@ fn list() -> io::Result<Vec<Listed>> {
     let mut listed = Vec::new();
     for interface in getifaddrs::getifaddrs()? {
         let Some(ip) = interface.address.ip_addr() else { continue };
-        if !interface.flags.contains(USABLE) {
+        if !is_working(&interface) {
             continue;
         }
         let tunnel = interface.flags.contains(InterfaceFlags::POINTTOPOINT) || is_virtual(&interface.name);
