@@ -6,6 +6,7 @@ use super::Agent;
 use super::bases::{Base, Told, Via};
 use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
+use super::relays::RelayId;
 use super::state::State;
 use crate::candidate::address::{is_unicast, precedence};
 use crate::candidate::priority::{candidate_priority, priority, tcp_local_preference, tcp_type_preference};
@@ -133,8 +134,15 @@ impl Agent {
                 server.transport == ServerTransport::Udp && self.relays.of_server(id, server.addr).is_some();
             if reachable(server.addr) && !taken && !self.relays.has(id, number) {
                 self.ask_for_relay(self.now, number, id);
+            } else if self.relays.of_server(id, server.addr).is_some_and(|relay| self.has_moved(relay)) {
+                // The allocation told where it was made, and not where it has moved to.
+                self.ask_without_allocation(Query { base: id, server: number.0, addr: server.addr });
             }
         }
+    }
+
+    fn has_moved(&self, relay: RelayId) -> bool {
+        self.relays.get(relay).is_some_and(|relay| relay.moved_at.is_some())
     }
 
     /// Asks a TURN server for the mapped address alone, unless that is known already or is not to be shown.

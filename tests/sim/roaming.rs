@@ -2,11 +2,10 @@
 //! TURN client against floe's server.
 
 use floe::agent::{Policy, Why};
-use floe::candidate::CandidateType::Relayed;
+use floe::candidate::CandidateType::{Host, Relayed, ServerReflexive};
 use floe::signal::What;
 use floe::sim::{HostId, Interface, Link, Nat, World};
 use floe::turn::{Families, Mobility, ServerTransport, TurnServer};
-
 use floe::{Config, Event, Role};
 
 use super::{ROLES, ms, secs, seed};
@@ -159,5 +158,39 @@ fn renomination_moves_the_path_while_the_restart_is_on_its_way() {
         assert_eq!([beginnings(&world, a), beginnings(&world, b)], [2, 1], "{roles:?} {took:?} {world}");
         world.run_until(secs(20), |w| beginnings(w, b) == 2 && w.completed(a) && w.completed(b));
         exchange(&mut world, hosts);
+    }
+}
+
+/// The relay has moved at the restart, or is on its way: either way the restart brings the addresses of the new network.
+#[test]
+fn a_host_that_moved_with_its_relay_signals_its_new_addresses_too() {
+    for pause in [ms(10), secs(1)] {
+        let mut world = World::new(14);
+        let turn = world.turn_server();
+        let hosts = [0, 1].map(|at: usize| {
+            let config = Config::new(ROLES[0][at], seed(at as u8 + 1)).turn_server(turn.clone());
+            world.agent(Nat::port_restricted(), config)
+        });
+        let [a, b] = hosts;
+        world.signal(a, b);
+        world.run_until(secs(20), |w| w.completed(a) && w.completed(b));
+        world.run_for(secs(1));
+        roam(&mut world, a, ms(0));
+        world.run_for(pause);
+        let before = world.signals(a).len();
+        world.with_agent(a, |agent, now| agent.restart(now));
+        world.run_for(secs(5));
+        let signals = world.signals(a).split_off(before);
+        let mut kinds: Vec<_> = signals
+            .iter()
+            .filter_map(|signal| match &signal.what {
+                What::Candidate(candidate) => Some(candidate.kind),
+                _ => None,
+            })
+            .collect();
+        kinds.dedup();
+        for kind in [Host, ServerReflexive, Relayed] {
+            assert!(kinds.contains(&kind), "{pause:?} {kinds:?} {world}");
+        }
     }
 }
