@@ -3,6 +3,7 @@
 use super::event::Why;
 use super::liveness::{Liveness, Probe};
 use super::path::Path;
+use super::stray::Stray;
 use crate::checks::{Generation, PairId};
 use crate::consent::Consent;
 use crate::io::ComponentId;
@@ -37,6 +38,7 @@ pub(super) struct Flow {
     pub(super) consent: Option<Consent>,
     /// Whether the pair in use still carries anything; there as long as there is consent to lose.
     pub(super) liveness: Option<Liveness>,
+    pub(super) stray: Stray,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
     /// The last data, as far as is known; the beginning of the pair counts as such.
@@ -57,6 +59,7 @@ impl Flow {
             path: None,
             consent: None,
             liveness: None,
+            stray: Stray::default(),
             keepalive: Timer::STOPPED,
             busy: None,
             bereft: false,

@@ -27,6 +27,7 @@ impl Agent {
                 if selected {
                     self.follow_selected(now, pair);
                 }
+                self.follow_stray(now, pair);
                 self.follow_checks(now);
             }
             Outcome::Failed(_) => self.follow_checks(now),
