@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
-use crate::error::CredentialsError;
+use crate::error::{CredentialsError, IceOptionError};
 
 /// A user fragment: 4..=256 `ice-char`s. It names a generation of an agent's credentials.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,9 +28,14 @@ pub struct Credentials {
     pub lite: bool,
     /// The proposed Ta; `None` means 50 ms (RFC 8445 §14.2, RFC 8839 §5.5).
     pub pacing: Option<Duration>,
-    /// ICE options, such as `ice2`, `trickle`, `renomination` (RFC 8839 §5.6).
-    pub options: Vec<String>,
+    /// What it knows beyond the basics (RFC 8839 §5.6).
+    pub options: Vec<IceOption>,
 }
+
+/// An ICE option (RFC 8839 §5.6): a word of visible ASCII without a comma. The grammar allows `ice-char`s only, but old
+/// agents have `google-ice`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IceOption(SmolStr);
 
 impl Credentials {
     /// A full agent without options.
@@ -39,8 +44,8 @@ impl Credentials {
     }
 
     /// Whether `option` was offered.
-    pub fn has_option(&self, option: &str) -> bool {
-        self.options.iter().any(|offered| offered == option)
+    pub fn has_option(&self, option: &IceOption) -> bool {
+        self.options.contains(option)
     }
 }
 
@@ -59,9 +64,14 @@ fn checked(text: &str, least: usize, field: &'static str) -> Result<SmolStr, Cre
     Ok(text.into())
 }
 
+/// ASCII as text.
+fn text_of(chars: &[u8]) -> SmolStr {
+    SmolStr::new(std::str::from_utf8(chars).unwrap_or_default())
+}
+
 impl Ufrag {
     pub(crate) fn from_ice_chars(chars: &[u8]) -> Self {
-        Self(chars.iter().copied().map(char::from).collect())
+        Self(text_of(chars))
     }
 
     /// The text as it is signalled.
@@ -72,12 +82,41 @@ impl Ufrag {
 
 impl Pwd {
     pub(crate) fn from_ice_chars(chars: &[u8]) -> Self {
-        Self(chars.iter().copied().map(char::from).collect())
+        Self(text_of(chars))
     }
 
     /// The text as it is signalled. It is a secret of the session: keep it out of logs.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl IceOption {
+    /// The agent follows RFC 8445, not RFC 5245 (RFC 8445 §10).
+    pub const ICE2: Self = Self(SmolStr::new_static("ice2"));
+    /// Candidates may come one by one (RFC 8838 §3).
+    pub const TRICKLE: Self = Self(SmolStr::new_static("trickle"));
+    /// A controlling agent may nominate again (draft-thatcher-ice-renomination).
+    pub const RENOMINATION: Self = Self(SmolStr::new_static("renomination"));
+
+    /// The text as it is signalled.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IceOption {
+    type Err = IceOptionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_word = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+        is_word.then(|| Self(text.into())).ok_or(IceOptionError)
+    }
+}
+
+impl fmt::Display for IceOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -29,6 +29,11 @@ pub enum CredentialsError {
     },
 }
 
+/// A text that is no ICE option: empty, or with a character that is not visible ASCII or is a comma.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an ICE option is a word of visible ASCII without a comma")]
+pub struct IceOptionError;
+
 /// A text that is not a candidate, a signal or a URI; `field` names the part that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]

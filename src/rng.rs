@@ -43,9 +43,10 @@ impl Rng {
         Ufrag::from_ice_chars(&self.ice_chars::<8>())
     }
 
-    /// A pwd of 24 characters, 144 random bits: above the 128 that RFC 8445 §5.3 demands.
+    /// A pwd of 22 characters, 132 random bits: above the 128 that RFC 8445 §5.3 demands, and short enough to be kept in
+    /// place.
     pub fn pwd(&mut self) -> Pwd {
-        Pwd::from_ice_chars(&self.ice_chars::<24>())
+        Pwd::from_ice_chars(&self.ice_chars::<22>())
     }
 
     /// Uniform in `low..=high`.

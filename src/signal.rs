@@ -25,7 +25,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::candidate::{Candidate, sdp};
-use crate::credentials::{Credentials, Ufrag};
+use crate::credentials::{Credentials, IceOption, Ufrag};
 use crate::error::{CredentialsError, ParseError};
 
 /// Longer lines are refused unread, in bytes.
@@ -128,7 +128,7 @@ fn write_credentials(f: &mut fmt::Formatter<'_>, credentials: &Credentials) -> f
         write!(f, " pacing={}", pacing.as_millis().min(u128::from(MAX_PACING)))?;
     }
     let mut separator = " options=";
-    for option in credentials.options.iter().filter(|option| is_option(option)) {
+    for option in &credentials.options {
         write!(f, "{separator}{option}")?;
         separator = ",";
     }
@@ -187,12 +187,6 @@ fn wrong(field: &'static str, error: &CredentialsError) -> ParseError {
     ParseError::new(field, error.to_string())
 }
 
-/// An option that survives the comma-separated list; RFC 8839 §5.6 allows `ice-char`s only, old agents have
-/// `google-ice`.
-pub(crate) fn is_option(option: &str) -> bool {
-    !option.is_empty() && option.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
-}
-
 fn parse_credentials(text: &str) -> Result<Credentials, ParseError> {
     let (mut ufrag, mut pwd, mut lite, mut pacing, mut options) = (None, None, false, None, Vec::new());
     for word in text.split_ascii_whitespace() {
@@ -212,12 +206,14 @@ fn parse_credentials(text: &str) -> Result<Credentials, ParseError> {
     Ok(Credentials { lite, pacing, options, ..Credentials::new(ufrag, pwd) })
 }
 
-fn parse_options(text: &str) -> Result<Vec<String>, ParseError> {
-    let option = |option: &str| {
-        let problem = "is not a comma-separated list of words";
-        is_option(option).then(|| option.to_owned()).ok_or_else(|| ParseError::new("options", problem))
-    };
-    text.split(',').map(option).collect()
+fn parse_options(text: &str) -> Result<Vec<IceOption>, ParseError> {
+    let wrong = |_| ParseError::new("options", "is not a comma-separated list of words");
+    // Three are usual.
+    let mut options = Vec::with_capacity(3);
+    for option in text.split(',') {
+        options.push(option.parse().map_err(wrong)?);
+    }
+    Ok(options)
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! A set in the order of its elements.
 
+use std::cmp::Ordering;
+
+use smallvec::SmallVec;
+
 /// A set of small elements in one vector, in their order. What floe keeps in order are a session's pairs and its open
 /// transactions: at most a few thousand entries of some 20 bytes. At that size moving the tail of a vector costs less
-/// than the nodes of a tree, one allocation holds everything, and the smallest and the largest are at its ends.
+/// than the nodes of a tree, one allocation holds everything, and the smallest and the largest are at its ends. A single
+/// element needs none: sessions with one pair are many.
 #[derive(Debug, Clone)]
-pub(crate) struct Sorted<T>(Vec<T>);
+pub(crate) struct Sorted<T>(SmallVec<[T; 1]>);
 
 impl<T> Default for Sorted<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
@@ -28,6 +33,11 @@ impl<T: Ord> Sorted<T> {
     pub(crate) fn remove(&mut self, element: &T) -> bool {
         let at = self.0.binary_search(element);
         at.map(|at| self.0.remove(at)).is_ok()
+    }
+
+    /// The element that is neither smaller nor larger than what is looked for: `order` says how an element compares to it.
+    pub(crate) fn find(&self, order: impl FnMut(&T) -> Ordering) -> Option<&T> {
+        self.0.binary_search_by(order).ok().map(|at| &self.0[at])
     }
 
     /// The smallest element.
@@ -52,7 +62,12 @@ impl<T: Ord> Sorted<T> {
 
     /// Gives back what is allocated and not used, but room for so many.
     pub(crate) fn shrink_to(&mut self, room: usize) {
-        self.0.shrink_to(room);
+        let room = room.max(self.0.len());
+        if self.0.capacity() > room.max(1) {
+            let mut smaller = SmallVec::with_capacity(room);
+            smaller.append(&mut self.0);
+            self.0 = smaller;
+        }
     }
 
     /// Takes all elements out.

@@ -34,7 +34,7 @@ const VOCABULARY: usize = 0;
 /// Words that only the named files may use. A trailing `/` names a directory.
 const OWNERS: &[(&[&str], &[&str])] = &[
     (&["stun_codec", "bytecodec"], &["stun/codec.rs", "stun/attributes.rs"]),
-    (&["hmac", "sha1", "sha2", "md5"], &["stun/auth.rs"]),
+    (&["hmac", "sha1", "sha2", "md5", "subtle"], &["stun/auth.rs", "stun/hmac_sha1.rs"]),
     (&["quinn_udp"], &["net/udp.rs"]),
     (&["quick_xml"], &["portmap/upnp/xml.rs"]),
     (&["httparse"], &["portmap/upnp/http.rs", "portmap/upnp/ssdp.rs"]),

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::relays::RelayId;
 use crate::candidate::{BaseId, TcpType};
 use crate::checks::room::reserve_first;
-use crate::hash::Map;
 use crate::io::{ComponentId, SocketId};
+use crate::sorted::Sorted;
 
 /// How packets leave a base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +48,14 @@ pub(super) struct Base {
 pub(super) struct Bases {
     list: Vec<Option<Base>>,
     live: usize,
-    by_socket: Map<(SocketId, IpAddr), BaseId>,
+    by_socket: Sorted<(SocketId, IpAddr, BaseId)>,
 }
 
 impl Bases {
     pub(super) fn add(&mut self, base: Base) -> BaseId {
         let id = BaseId(self.list.len() as u16);
         if base.via == Via::Socket {
-            self.by_socket.insert((base.socket, base.local), id);
+            self.by_socket.insert((base.socket, base.local, id));
         }
         reserve_first(&mut self.list);
         self.list.push(Some(base));
@@ -71,7 +71,7 @@ impl Bases {
         let Some(base) = self.list.get_mut(usize::from(id.0)).and_then(Option::take) else { return };
         self.live -= 1;
         if base.via == Via::Socket {
-            self.by_socket.remove(&(base.socket, base.local));
+            self.by_socket.remove(&(base.socket, base.local, id));
         }
     }
 
@@ -93,7 +93,8 @@ impl Bases {
 
     /// The base that a datagram to this address of this socket arrived on.
     pub(super) fn of_socket(&self, socket: SocketId, local: IpAddr) -> Option<BaseId> {
-        self.by_socket.get(&(socket, local)).copied()
+        let at = (socket, local);
+        self.by_socket.find(|(socket, local, _)| (*socket, *local).cmp(&at)).map(|(.., base)| *base)
     }
 
     /// The base whose connections this socket accepts at this address.

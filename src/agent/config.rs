@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use super::hard::HardNat;
 use super::trickle::Trickle;
+use smallvec::{SmallVec, smallvec};
+
 use crate::candidate::{RemoteFilter, TcpRank};
 pub use crate::checks::Implementation;
 pub use crate::checks::likelihood::CheckOrder;
@@ -89,7 +91,7 @@ pub struct Config {
     pub(crate) seed: Seed,
     pub(crate) stun_servers: Vec<SocketAddr>,
     pub(crate) turn_servers: Vec<TurnServer>,
-    pub(crate) components: Vec<u16>,
+    pub(crate) components: SmallVec<[u16; 4]>,
     pub(crate) nomination: Nomination,
     pub(crate) policy: Policy,
     pub(crate) host_names: HostNames,
@@ -119,7 +121,7 @@ impl Config {
             seed: Seed(seed),
             stun_servers: Vec::new(),
             turn_servers: Vec::new(),
-            components: vec![1],
+            components: smallvec![1],
             nomination: Nomination::Renominate { settle: Duration::from_millis(500) },
             policy: Policy::All,
             host_names: HostNames::Addresses,

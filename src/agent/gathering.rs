@@ -48,8 +48,8 @@ impl Agent {
         if self.flow_of(component).is_none() {
             return Err(AddSocketError::UnknownComponent(component));
         }
-        if self.bases.is_full(self.config.limits.bases) {
-            return Err(AddSocketError::TooMany(self.config.limits.bases));
+        if self.bases.is_full(usize::from(self.config.limits.bases)) {
+            return Err(AddSocketError::TooMany(usize::from(self.config.limits.bases)));
         }
         if let Socket::TcpListener { .. } = socket {
             return self.add_listener(now, id, local, component);

@@ -8,7 +8,7 @@ use super::config::Answer;
 use super::connections::Owner;
 use super::event::{Input, Received};
 use super::flow::InUse;
-use super::output::Intent;
+use super::output::{Answering, Intent, Intents};
 use super::relays::RelayId;
 use crate::candidate::BaseId;
 use crate::checks::ChecklistSet;
@@ -188,23 +188,28 @@ impl Agent {
             return Received::Consumed;
         }
         let component = entry.component;
+        let id = message.transaction_id();
+        let answer = |intents: &mut Intents, generation, reply| {
+            intents.push(Intent::Reply(Answering { base, source, id, generation, reply }));
+        };
+        let generation = self.checks.generation;
         match self.checks.handle_request(now, base, component, source, message) {
             Verdict::Stranger => {
                 let previous = self.previous.as_ref();
-                let late = previous.and_then(|set| set.answer_late(base, component, source, message));
+                let late = previous
+                    .and_then(|set| Some((set.generation, set.answer_late(component.stream, message)?)));
                 match (late, self.config.unauthenticated) {
-                    (Some(reply), _) => self.intents.push(Intent::Reply(reply)),
+                    (Some((generation, reply)), _) => answer(&mut self.intents, generation, reply),
                     (None, Answer::Silent) => return Received::Unclaimed,
                     (None, Answer::Limited) => {
-                        let reply = Reply::unknown_user(base, source, self.checks.generation, message);
-                        self.answer_stranger(now, reply, message);
+                        self.answer_stranger(now, base, source, Reply::UNKNOWN_USER, message);
                     }
                 }
             }
-            Verdict::Unauthenticated(reply) => self.answer_stranger(now, reply, message),
-            Verdict::Refused(reply) => self.intents.push(Intent::Reply(reply)),
+            Verdict::Unauthenticated(reply) => self.answer_stranger(now, base, source, reply, message),
+            Verdict::Refused(reply) => answer(&mut self.intents, generation, reply),
             Verdict::Accepted { reply, switched, learnt } => {
-                self.intents.push(Intent::Reply(reply));
+                answer(&mut self.intents, generation, reply);
                 if let Some(role) = switched {
                     self.follow_role(role);
                 }
@@ -232,12 +237,20 @@ impl Agent {
     }
 
     /// Nobody vouches for this request: a short answer, seldom, or none.
-    fn answer_stranger(&mut self, now: Instant, reply: Reply, message: Message<'_>) {
-        self.drop_datagram(now, reply.base, reply.destination, "not authenticated");
+    fn answer_stranger(
+        &mut self,
+        now: Instant,
+        base: BaseId,
+        source: SocketAddr,
+        reply: Reply,
+        message: Message<'_>,
+    ) {
+        self.drop_datagram(now, base, source, "not authenticated");
         self.notes.strangers = self.notes.strangers.saturating_add(1);
         let short = message.raw().len() >= Reply::UNSIGNED_LEN;
         if self.config.unauthenticated == Answer::Limited && short && self.allowance.take(now) {
-            self.intents.push(Intent::Reply(reply));
+            let (id, generation) = (message.transaction_id(), self.checks.generation);
+            self.intents.push(Intent::Reply(Answering { base, source, id, generation, reply }));
         }
     }
 
@@ -250,7 +263,7 @@ impl Agent {
     ) -> Received<'static> {
         let id = message.transaction_id();
         if self.checks.has_transaction(id) {
-            let outcome = self.checks.handle_answer(now, base, source, message);
+            let outcome = self.checks.handle_answer(now, base, source, message, &mut self.rng);
             self.follow_outcome(now, outcome);
         } else if self.gatherer.end_keepalive(base, source, id) {
             return Received::Consumed;

@@ -72,6 +72,8 @@ mod tests;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use smallvec::{SmallVec, smallvec};
+
 use crate::candidate::address::LocalPreference;
 use crate::candidate::foundation::FoundationAllocator;
 use crate::checks::ChecklistSet;
@@ -91,7 +93,7 @@ use free::Free;
 use hard::Hard;
 use names::Names;
 use notes::Notes;
-use output::Intents;
+use output::{FEW, Intents};
 use pacer::{Allowance, Pacer};
 use relays::Relays;
 use servers::Servers;
@@ -122,7 +124,7 @@ pub struct Agent {
     /// The ICE session before a restart, while a flow is on one of its pairs.
     previous: Option<Box<ChecklistSet>>,
     /// How many generations of the peer's credentials were taken, by stream.
-    heard: Vec<u32>,
+    heard: SmallVec<[u32; 2]>,
     /// The peer's former ufrags, with their streams: what still comes of them is late.
     former: Vec<(u16, Ufrag)>,
     gatherer: Gatherer,
@@ -184,12 +186,15 @@ impl Agent {
     pub fn new(config: Config, now: Instant) -> Self {
         let mut rng = Rng::new(config.seed.0);
         let settings = config.settings();
-        let checks = ChecklistSet::new(settings, &config.components, Rng::new(rng.seed()));
+        let checks = ChecklistSet::new(settings, &config.components, &mut rng);
         let trace = Trace::new(config.trace);
-        let heard = vec![0; config.components.len()];
-        let gatherer = Gatherer::new(config.limits.queries);
+        let heard = smallvec![0; config.components.len()];
+        let gatherer = Gatherer::new(usize::from(config.limits.queries));
+        // They are large, and collected they would have room for four.
+        let mut flows = Vec::with_capacity(config.component_ids().count());
+        flows.extend(config.component_ids().map(Flow::new));
         let mut agent = Self {
-            flows: config.component_ids().map(Flow::new).collect(),
+            flows,
             config,
             rng,
             state: State::New,
@@ -205,7 +210,7 @@ impl Agent {
             connections: Connections::default(),
             names: Names::default(),
             hard: None,
-            events: VecDeque::new(),
+            events: VecDeque::with_capacity(FEW),
             untold: VecDeque::new(),
             peer_trickles: None,
             intents: Intents::default(),

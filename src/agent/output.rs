@@ -24,7 +24,7 @@ pub(super) enum Intent {
     /// A check, or its retransmission.
     Check(TransactionId),
     /// An answer to the peer.
-    Reply(Reply),
+    Reply(Answering),
     /// A query to a STUN server.
     Query(TransactionId),
     /// Whatever a TURN client has to send.
@@ -39,19 +39,37 @@ pub(super) enum Intent {
     Indication(usize),
 }
 
+/// A request that is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answering {
+    pub(super) base: BaseId,
+    /// Where it came from.
+    pub(super) source: SocketAddr,
+    pub(super) id: TransactionId,
+    /// The ICE session that it belongs to.
+    pub(super) generation: Generation,
+    pub(super) reply: Reply,
+}
+
 /// More than this is waiting only if the driver does not drain: the rest is dropped, as a network would.
 const MAX_INTENTS: usize = 128;
-/// Events that there is always room for, once there was.
-const FEW: usize = 4;
+/// Events, and intents, that there is always room for.
+pub(super) const FEW: usize = 2;
 /// Answers that wait; the peer retransmits.
 const MAX_REPLIES: usize = 32;
 
 /// A bounded queue of intents.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Intents {
     queue: VecDeque<Intent>,
     replies: usize,
     pub(super) dropped: u64,
+}
+
+impl Default for Intents {
+    fn default() -> Self {
+        Self { queue: VecDeque::with_capacity(FEW), replies: 0, dropped: 0 }
+    }
 }
 
 impl Intents {
@@ -75,7 +93,7 @@ impl Intents {
 
     /// Gives back what many checks needed.
     pub(super) fn compact(&mut self) {
-        self.queue.shrink_to(4);
+        self.queue.shrink_to(FEW);
     }
 
     pub(super) fn clear(&mut self) {
@@ -117,7 +135,7 @@ impl Agent {
         }
         if self.events.capacity() > FEW {
             // An agent begins with many things to tell, and has few later on.
-            self.events.shrink_to_fit();
+            self.events.shrink_to(FEW);
         }
         let Rest(wake) = self.rest.unwrap_or_else(|| Rest(self.wake()));
         self.rest = Some(Rest(wake));
@@ -133,11 +151,11 @@ impl Agent {
                 Intent::Check(id) => {
                     self.checks.write_check(id, room).map(|to| (to.base, to.destination, to.len))
                 }
-                Intent::Reply(reply) => {
-                    generation = reply.generation;
+                Intent::Reply(Answering { base, source, id, generation: of, reply }) => {
+                    generation = of;
                     let session = self.session(generation);
-                    let len = session.and_then(|session| session.write_reply(&reply, room));
-                    len.map(|len| (reply.base, reply.destination, len))
+                    let len = session.and_then(|session| session.write_reply(&reply, id, source, room));
+                    len.map(|len| (base, source, len))
                 }
                 Intent::Query(id) => {
                     self.gatherer.write(id, room).map(|(query, len)| (query.base, query.addr, len))
@@ -152,7 +170,9 @@ impl Agent {
                     self.write_indication(index, room)
                 }
                 Intent::Guess(Probe { socket, local, to }) => {
-                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, room) else { continue };
+                    let Some(len) = self.checks.write_probe(ComponentId::FIRST, &mut self.rng, room) else {
+                        continue;
+                    };
                     return Some(Written { socket, local, destination: to, at: HEADROOM..HEADROOM + len });
                 }
                 Intent::Relay(id) => {

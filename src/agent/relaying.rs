@@ -220,7 +220,7 @@ impl Agent {
             self.gatherer.keep(now, Query { base: from, server: 0, addr: server });
         }
         // RFC 8445 §5.1.1.2: a relayed address that is a host's is none.
-        if self.bases.is_full(self.config.limits.bases)
+        if self.bases.is_full(usize::from(self.config.limits.bases))
             || self.bases.iter().any(|(_, base)| base.addr == relayed)
         {
             return;

@@ -17,7 +17,6 @@ use super::state::State;
 use crate::candidate::BaseId;
 use crate::checks::{ChecklistSet, Generation, Pair};
 use crate::gather::Gatherer;
-use crate::rng::Rng;
 use crate::time::Instant;
 
 impl Agent {
@@ -34,8 +33,7 @@ impl Agent {
     /// The session of the next generation, with fresh credentials and the candidates of every socket.
     pub(super) fn begin_session(&mut self, now: Instant) {
         let settings = self.config.settings();
-        let rng = Rng::new(self.rng.seed());
-        let next = self.checks.next_generation(settings, &self.config.components, rng);
+        let next = self.checks.next_generation(settings, &self.config.components, &mut self.rng);
         let mut ended = std::mem::replace(&mut self.checks, next);
         ended.cease();
         for (stream, list) in ended.checklists().iter().enumerate() {
@@ -56,7 +54,7 @@ impl Agent {
             self.give_up.set(now + GIVE_UP);
         }
         self.pac_over = false;
-        self.gatherer = Gatherer::new(self.config.limits.queries);
+        self.gatherer = Gatherer::new(usize::from(self.config.limits.queries));
         self.relays.remove_ended(&mut self.connections);
         self.hold_connections();
         // Not Completed any more: candidates are signalled again.

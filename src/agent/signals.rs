@@ -9,12 +9,11 @@ use super::event::Event;
 use super::flow::Flow;
 use super::notes::Notes;
 use super::state::State;
-use super::trickle::{self, Trickle};
+use super::trickle::Trickle;
 use crate::candidate::{Address, Candidate, TcpType};
 use crate::checks::Permission;
 use crate::checks::checklist::{Checklist, ChecklistState};
-use crate::checks::set::RENOMINATION;
-use crate::credentials::{Credentials, Ufrag};
+use crate::credentials::{Credentials, IceOption, Ufrag};
 use crate::error::SignalError;
 use crate::io::{ComponentId, Transport};
 use crate::signal::{Signal, What};
@@ -42,12 +41,12 @@ impl Agent {
         credentials.pacing = Some(self.config.pacing).filter(|ta| *ta != DEFAULT_TA);
         credentials.lite = !self.checks.sends_checks();
         credentials.options.reserve_exact(3);
-        credentials.options.push("ice2".into());
+        credentials.options.push(IceOption::ICE2);
         if self.config.trickle != Trickle::Off {
-            credentials.options.push(trickle::OPTION.into());
+            credentials.options.push(IceOption::TRICKLE);
         }
         if matches!(self.config.nomination, Nomination::Renominate { .. }) {
-            credentials.options.push(RENOMINATION.into());
+            credentials.options.push(IceOption::RENOMINATION);
         }
         credentials.options.extend(self.hard_option());
         let mut signal = Signal::new(stream, What::Credentials(credentials));

@@ -34,7 +34,7 @@ impl Agent {
         let stream = stream.ok_or(AddStreamError::TooMany(MAX_STREAMS))?;
         let components = components.clamp(1, 256);
         self.config.components.push(components);
-        self.checks.add_stream(components);
+        self.checks.add_stream(components, &mut self.rng);
         self.heard.push(0);
         self.flows.extend((1..=components).map(|component| Flow::new(ComponentId { stream, component })));
         self.sockets_ended = false;

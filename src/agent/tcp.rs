@@ -46,8 +46,8 @@ impl Agent {
             let addr = SocketAddr::new(local, DISCARD_PORT);
             bases.insert(0, Base { addr, via: Via::Tcp(TcpType::Active), ..passive });
         }
-        if !self.bases.has_room(bases.len(), self.config.limits.bases) {
-            return Err(AddSocketError::TooMany(self.config.limits.bases));
+        if !self.bases.has_room(bases.len(), usize::from(self.config.limits.bases)) {
+            return Err(AddSocketError::TooMany(usize::from(self.config.limits.bases)));
         }
         for base in bases {
             let id = self.bases.add(base);
@@ -89,7 +89,7 @@ impl Agent {
 
     /// Says to the checks what they may not open now.
     pub(super) fn hold_connections(&mut self) {
-        self.checks.hold(self.connections.hold(self.config.limits.connections));
+        self.checks.hold(self.connections.hold(usize::from(self.config.limits.connections)));
     }
 
     pub(super) fn follow_pair_connected(&mut self, now: Instant, ends: Ends, socket: SocketId) {
@@ -118,8 +118,8 @@ impl Agent {
         };
         let ends = Ends { opened: None, base, remote };
         let is_double = self.connections.of_pairs().any(|(known, _)| known == ends);
-        let strangers = self.config.limits.strangers;
-        if is_double || self.connections.count() >= self.config.limits.connections {
+        let strangers = usize::from(self.config.limits.strangers);
+        if is_double || self.connections.count() >= usize::from(self.config.limits.connections) {
             self.connections.errands.push_back(Errand::Close(socket));
             return;
         }

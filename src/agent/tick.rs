@@ -129,7 +129,7 @@ impl Agent {
     }
 
     fn slot_for_check(&mut self, now: Instant) -> bool {
-        let Some(id) = self.checks.begin_check(now) else { return false };
+        let Some(id) = self.checks.begin_check(now, &mut self.rng) else { return false };
         match self.checks.connection_of(id) {
             Some((base, remote)) => self.connect_pair(base, remote),
             None => self.intents.push(Intent::Check(id)),

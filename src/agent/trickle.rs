@@ -3,11 +3,8 @@
 use super::Agent;
 use super::event::Event;
 use crate::checks::checklist::Withheld;
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, IceOption};
 use crate::signal::{Signal, What};
-
-/// The ICE option of a peer that takes candidates one by one.
-pub(super) const OPTION: &str = "trickle";
 
 /// Whether candidates are signalled as they are found. With a peer that is known not to take them so, by its
 /// credentials, they wait for each other in any case (RFC 8838 §3, §5).
@@ -70,7 +67,7 @@ impl Agent {
     }
 
     pub(super) fn learn_trickle(&mut self, theirs: &Credentials) {
-        self.peer_trickles = Some(theirs.has_option(OPTION));
+        self.peer_trickles = Some(theirs.has_option(&IceOption::TRICKLE));
         self.tell_untold();
     }
 }

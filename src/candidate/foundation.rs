@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use smallvec::SmallVec;
+
 use super::CandidateType;
 use crate::credentials::is_ice_char;
 use crate::error::ParseError;
@@ -83,7 +85,7 @@ impl fmt::Debug for Foundation {
 #[derive(Debug, Clone, Default)]
 pub struct FoundationAllocator {
     /// The place of a key is its number, less one.
-    keys: Vec<Key>,
+    keys: SmallVec<[Key; 1]>,
     /// Numbers that were given without being remembered.
     unremembered: u32,
 }

@@ -78,7 +78,7 @@ impl ChecklistSet {
         component: ComponentId,
         candidate: Candidate,
     ) -> Option<LocalId> {
-        if self.locals.len() >= self.limits.local_candidates {
+        if self.locals.len() >= usize::from(self.limits.local_candidates) {
             // The place of a candidate whose base is gone: no pair has it any more.
             let gone = self.locals.iter().position(|local| self.bases.get(local.base).is_none())?;
             self.locals[gone] = Local { candidate, base, component };
@@ -116,7 +116,7 @@ impl ChecklistSet {
             remote.component == component && remote.addr == addr && remote.candidate.transport == transport
         };
         let known = self.remotes.iter().position(same);
-        let limit = self.limits.remote_candidates;
+        let limit = usize::from(self.limits.remote_candidates);
         let id = if let Some(index) = known {
             if self.remotes[index].candidate.kind == CandidateType::PeerReflexive {
                 self.remotes[index].candidate = candidate;
@@ -140,7 +140,7 @@ impl ChecklistSet {
         addr: SocketAddr,
         candidate: Candidate,
     ) -> Option<RemoteId> {
-        if self.remotes.len() >= self.limits.remote_candidates {
+        if self.remotes.len() >= usize::from(self.limits.remote_candidates) {
             return None;
         }
         let priority = candidate.priority;
@@ -159,7 +159,7 @@ impl ChecklistSet {
     /// Whether this pair would be the one that [`Self::limit_pairs`] removes, so that of many candidates those pairs cost
     /// next to nothing that are not kept.
     fn is_superfluous(&self, base: BaseId, remote: RemoteId) -> bool {
-        if self.by_path.len() < self.limits.pairs || self.failed_pair().is_some() {
+        if self.by_path.len() < usize::from(self.limits.pairs) || self.failed_pair().is_some() {
             return false;
         }
         let (Some(local), Some(far)) = (self.local_at(base), self.remote(remote)) else { return false };
@@ -247,7 +247,7 @@ impl ChecklistSet {
     /// Keeps the set within [`Limits::pairs`](super::Limits::pairs): a Failed pair goes, or else of the largest checklist the pair of lowest
     /// priority that was not checked (RFC 8445 §6.1.2.5, RFC 8838 §10).
     pub(super) fn limit_pairs(&mut self) {
-        while self.by_path.len() > self.limits.pairs {
+        while self.by_path.len() > usize::from(self.limits.pairs) {
             let Some(victim) = self.failed_pair().or_else(|| self.unchecked_pair()) else { break };
             self.remove_pair(victim);
         }

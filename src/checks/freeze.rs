@@ -14,12 +14,13 @@
 
 use std::cmp::Reverse;
 
+use smallvec::SmallVec;
+
 use super::pair::{Pair, PairId, PairState};
 use super::request::Check;
 use super::room::reserve_first;
 use super::set::ChecklistSet;
 use crate::candidate::Foundation;
-use crate::hash::Map;
 use crate::sorted::Sorted;
 use crate::stun::TransactionId;
 use crate::time::Instant;
@@ -75,8 +76,9 @@ struct Group {
 /// All pair foundations of a set.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    ids: Map<(Foundation, Foundation), GroupId>,
     list: Vec<Group>,
+    /// Places of those that have pairs, in the order of their keys.
+    by_key: SmallVec<[GroupId; 4]>,
     /// Places in the list that no pair needs any more.
     free: Vec<GroupId>,
     /// Those with Frozen pairs and nothing Waiting or In-Progress, silent ones aside.
@@ -89,15 +91,20 @@ impl Groups {
     /// The group of the combination of a local and a remote foundation (RFC 8445 §6.1.2.6), with one more pair in it.
     pub(super) fn join(&mut self, local: Foundation, remote: Foundation) -> GroupId {
         let key = (local, remote);
-        let id = match self.ids.get(&key) {
-            Some(id) => *id,
-            None => self.found(key),
+        let id = match self.place_of(&key) {
+            Ok(at) => self.by_key[at],
+            Err(at) => self.found(key, at),
         };
         self.list[usize::from(id.0)].members += 1;
         id
     }
 
-    fn found(&mut self, key: (Foundation, Foundation)) -> GroupId {
+    /// Where a key is among those in order, or would be.
+    fn place_of(&self, key: &(Foundation, Foundation)) -> Result<usize, usize> {
+        self.by_key.binary_search_by(|id| self.list[usize::from(id.0)].key.cmp(key))
+    }
+
+    fn found(&mut self, key: (Foundation, Foundation), at: usize) -> GroupId {
         let group = Group { key, members: 0, active: 0, succeeded: 0, frozen: Sorted::default(), top: None };
         let id = if let Some(id) = self.free.pop() {
             self.list[usize::from(id.0)] = group;
@@ -107,7 +114,7 @@ impl Groups {
             self.list.push(group);
             GroupId((self.list.len() - 1) as u16)
         };
-        self.ids.insert(key, id);
+        self.by_key.insert(at, id);
         id
     }
 
@@ -117,7 +124,10 @@ impl Groups {
         let group = &mut self.list[usize::from(id.0)];
         group.members -= 1;
         if group.members == 0 {
-            self.ids.remove(&group.key);
+            let key = group.key;
+            if let Ok(at) = self.place_of(&key) {
+                self.by_key.remove(at);
+            }
             self.free.push(id);
         }
     }
@@ -215,7 +225,7 @@ impl Groups {
         for group in &mut self.list {
             group.frozen.shrink_to(0);
         }
-        self.ids.shrink_to_fit();
+        self.by_key.shrink_to_fit();
         self.thawable.shrink_to(0);
     }
 

@@ -61,7 +61,9 @@ impl ChecklistSet {
             candidate = candidate.over_tcp(TcpType::Active);
         }
         let learnt = self.remotes.iter().filter(|remote| remote.candidate.kind == kind).count();
-        if learnt < self.limits.peer_reflexive && self.remotes.len() < self.limits.remote_candidates {
+        if learnt < usize::from(self.limits.peer_reflexive)
+            && self.remotes.len() < usize::from(self.limits.remote_candidates)
+        {
             return self.push_remote(component, addr, candidate);
         }
         let id = self.forget_remote()?;

@@ -25,17 +25,17 @@
 /// to [256 peers](crate::turn::MAX_PEERS), 64 KiB. Answers that wait to be sent are 32 at most, other packets 128.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    pub(crate) bases: usize,
-    pub(crate) local_candidates: usize,
-    pub(crate) remote_candidates: usize,
-    pub(crate) peer_reflexive: usize,
-    pub(crate) pairs: usize,
-    pub(crate) triggered_checks: usize,
-    pub(crate) early_checks: usize,
-    transactions: usize,
-    pub(crate) queries: usize,
-    pub(crate) connections: usize,
-    pub(crate) strangers: usize,
+    pub(crate) bases: u16,
+    pub(crate) local_candidates: u16,
+    pub(crate) remote_candidates: u16,
+    pub(crate) peer_reflexive: u16,
+    pub(crate) pairs: u16,
+    pub(crate) triggered_checks: u16,
+    pub(crate) early_checks: u16,
+    transactions: u16,
+    pub(crate) queries: u16,
+    pub(crate) connections: u16,
+    pub(crate) strangers: u16,
 }
 
 impl Default for Limits {
@@ -60,21 +60,21 @@ impl Limits {
     /// Sockets and relays. More gain nothing, since pairs are limited.
     #[must_use]
     pub fn bases(mut self, count: usize) -> Self {
-        self.bases = count.clamp(1, 1024);
+        self.bases = clamped(count, 1024);
         self
     }
 
     /// Candidates of this agent: host, server-reflexive, peer-reflexive and relayed.
     #[must_use]
     pub fn local_candidates(mut self, count: usize) -> Self {
-        self.local_candidates = count.clamp(1, 4096);
+        self.local_candidates = clamped(count, 4096);
         self
     }
 
     /// Candidates of the peer, peer-reflexive ones included.
     #[must_use]
     pub fn remote_candidates(mut self, count: usize) -> Self {
-        self.remote_candidates = count.clamp(1, 4096);
+        self.remote_candidates = clamped(count, 4096);
         self
     }
 
@@ -82,14 +82,14 @@ impl Limits {
     /// each destination, or a peer that invents addresses.
     #[must_use]
     pub fn peer_reflexive(mut self, count: usize) -> Self {
-        self.peer_reflexive = count.clamp(1, 1024);
+        self.peer_reflexive = clamped(count, 1024);
         self
     }
 
     /// Pairs over the whole checklist set (RFC 8445 §6.1.2.5).
     #[must_use]
     pub fn pairs(mut self, count: usize) -> Self {
-        self.pairs = count.clamp(1, 1000);
+        self.pairs = clamped(count, 1000);
         self
     }
 
@@ -97,7 +97,7 @@ impl Limits {
     /// one at most.
     #[must_use]
     pub fn triggered_checks(mut self, count: usize) -> Self {
-        self.triggered_checks = count.clamp(1, 1000);
+        self.triggered_checks = clamped(count, 1000);
         self
     }
 
@@ -105,7 +105,7 @@ impl Limits {
     /// 8445 §7.3), of one stream.
     #[must_use]
     pub fn early_checks(mut self, count: usize) -> Self {
-        self.early_checks = count.clamp(1, 1000);
+        self.early_checks = clamped(count, 1000);
         self
     }
 
@@ -113,14 +113,14 @@ impl Limits {
     /// §7.3.1.4). Each pair has one that is not replaced, so there is room for one a pair in any case.
     #[must_use]
     pub fn transactions(mut self, count: usize) -> Self {
-        self.transactions = count.clamp(1, 8192);
+        self.transactions = clamped(count, 8192);
         self
     }
 
     /// Queries to STUN servers: one for each server and base.
     #[must_use]
     pub fn queries(mut self, count: usize) -> Self {
-        self.queries = count.clamp(1, 4096);
+        self.queries = clamped(count, 4096);
         self
     }
 
@@ -128,20 +128,25 @@ impl Limits {
     /// counted: each relay has one.
     #[must_use]
     pub fn connections(mut self, count: usize) -> Self {
-        self.connections = count.clamp(1, 1024);
+        self.connections = clamped(count, 1024);
         self
     }
 
     /// Accepted TCP connections on which no authenticated check has come yet (RFC 6544 §7.2).
     #[must_use]
     pub fn strangers(mut self, count: usize) -> Self {
-        self.strangers = count.clamp(1, 1024);
+        self.strangers = clamped(count, 1024);
         self
     }
 
     pub(crate) fn open_transactions(&self) -> usize {
-        self.transactions.max(self.pairs)
+        self.transactions.max(self.pairs).into()
     }
+}
+
+/// At least 1. Limits are held in 16 bits: an agent has two copies of them.
+fn clamped(count: usize, most: u16) -> u16 {
+    u16::try_from(count).map_or(most, |count| count.clamp(1, most))
 }
 
 #[cfg(test)]
@@ -162,8 +167,8 @@ mod tests {
         }
         let all = Limits::default();
         let things = all.bases + all.local_candidates + all.remote_candidates + all.pairs + all.queries;
-        let things = things + all.connections + all.strangers;
-        let bytes = (things + all.open_transactions()) * 512 + all.remote_candidates * 2048;
+        let things = usize::from(things + all.connections + all.strangers);
+        let bytes = (things + all.open_transactions()) * 512 + usize::from(all.remote_candidates) * 2048;
         assert!(bytes < 1 << 20, "{bytes}");
     }
 

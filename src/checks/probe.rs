@@ -8,12 +8,13 @@ use super::set::{ChecklistSet, Local, Remote};
 use crate::candidate::CandidateType;
 use crate::candidate::priority::candidate_priority;
 use crate::io::{ComponentId, Transport};
+use crate::rng::Rng;
 use crate::stun::{Message, TransactionId};
 
 impl ChecklistSet {
     /// Writes a check with a new transaction id, and says how long it is; `None` without credentials of the peer.
-    pub fn write_probe(&mut self, at: ComponentId, buf: &mut [u8]) -> Option<usize> {
-        let id = TransactionId(self.rng.transaction_id());
+    pub fn write_probe(&mut self, at: ComponentId, rng: &mut Rng, buf: &mut [u8]) -> Option<usize> {
+        let id = TransactionId(rng.transaction_id());
         let kind = CandidateType::PeerReflexive;
         let priority = candidate_priority(kind, 0, at.component);
         let (roles, pair) = (self.roles, super::PairId { index: u16::MAX, stamp: u16::MAX });

@@ -7,6 +7,7 @@ use super::respond::KNOWN;
 use super::role::{Role, Roles};
 use super::set::ChecklistSet;
 use crate::candidate::BaseId;
+use crate::rng::Rng;
 use crate::stun::auth::Integrity;
 use crate::stun::transaction::{Due, Transaction, Transactions};
 use crate::stun::wire::{Class, Method, attr};
@@ -137,6 +138,7 @@ impl ChecklistSet {
         base: BaseId,
         source: SocketAddr,
         message: Message<'_>,
+        rng: &mut Rng,
     ) -> Outcome {
         let id = message.transaction_id();
         let Some(check) = self.transactions.find(id).map(|transaction| transaction.owner) else {
@@ -154,7 +156,7 @@ impl ChecklistSet {
         let code = answer.attributes().error_code().map_or(0, |error| error.code);
         match message.class() {
             // A conflict of roles concerns the session, whatever way the peer's word of it took.
-            Class::Error if code == 487 => self.switch(id, &check),
+            Class::Error if code == 487 => self.switch(id, &check, rng),
             // RFC 8445 §7.2.5.2.1.
             _ if !symmetric => self.fail(id, &check, Failure::Asymmetric(source)),
             Class::Success => self.succeed(now, &transaction, &answer),
@@ -213,8 +215,8 @@ impl ChecklistSet {
     }
 
     /// RFC 8445 §7.2.5.1: the pair is checked again, in the other role.
-    fn switch(&mut self, id: TransactionId, check: &Check) -> Outcome {
-        let switched = self.roles.refused(check.roles.role, &mut self.rng);
+    fn switch(&mut self, id: TransactionId, check: &Check, rng: &mut Rng) -> Outcome {
+        let switched = self.roles.refused(check.roles.role, rng);
         if switched {
             self.reprioritize();
         }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use super::ask::Ask;
 use super::pair::{Link, Nominated, PairId, PairState, RemoteId};
 use super::role::{Conflict, Role};
-use super::set::{ChecklistSet, Generation, Implementation};
+use super::set::{ChecklistSet, Implementation};
 use crate::candidate::BaseId;
 use crate::io::ComponentId;
 use crate::stun::auth::Integrity;
@@ -36,33 +36,27 @@ pub(super) const KNOWN: [u16; 13] = [
 /// The answer to one request, small enough to queue; its bytes are made when it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// From the base that the request came to.
-    pub base: BaseId,
-    /// To where it came from.
-    pub destination: SocketAddr,
-    /// What it answers.
-    pub id: TransactionId,
     /// What it says.
     pub answer: Answer,
-    /// Whose key signs it, and how; `None` for those that cannot be signed.
-    signed: Option<(u16, Integrity)>,
-    /// The ICE session that it belongs to.
-    pub generation: Generation,
+    /// How it is signed; `None` if it cannot be.
+    signature: Option<Signature>,
+}
+
+/// Whose key signs an answer, and how: as the request was (RFC 8489 §9.1.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Signature {
+    stream: u16,
+    by: Integrity,
 }
 
 impl Reply {
     /// The length of an unsigned error answer: header, ERROR-CODE, FINGERPRINT.
     pub const UNSIGNED_LEN: usize = 36;
-
     /// 401 to a request whose USERNAME is nobody's.
-    pub fn unknown_user(
-        base: BaseId,
-        destination: SocketAddr,
-        generation: Generation,
-        message: Message<'_>,
-    ) -> Self {
-        let answer = Answer::Error(401);
-        Self { base, destination, id: message.transaction_id(), answer, signed: None, generation }
+    pub const UNKNOWN_USER: Self = Self::unsigned(401);
+
+    const fn unsigned(code: u16) -> Self {
+        Self { answer: Answer::Error(code), signature: None }
     }
 }
 
@@ -79,14 +73,20 @@ pub enum Answer {
 
 /// Types of attributes that were not understood, each once: the first eight, since a ninth teaches nobody more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unknown([Option<u16>; 8]);
+pub struct Unknown {
+    kinds: [u16; 8],
+    count: u8,
+}
 
 impl Unknown {
     /// `None` if all that must be understood is.
     fn of(attributes: &Attributes<'_>) -> Option<Self> {
-        let mut kinds = [None; 8];
-        kinds.iter_mut().zip(attributes.unknown_required(&KNOWN)).for_each(|(to, kind)| *to = Some(kind));
-        kinds[0].map(|_| Self(kinds))
+        let mut unknown = Self { kinds: [0; 8], count: 0 };
+        for (to, kind) in unknown.kinds.iter_mut().zip(attributes.unknown_required(&KNOWN)) {
+            *to = kind;
+            unknown.count += 1;
+        }
+        (unknown.count > 0).then_some(unknown)
     }
 }
 
@@ -154,23 +154,23 @@ impl ChecklistSet {
         source: SocketAddr,
         message: Message<'_>,
     ) -> Verdict {
-        let (reply, request) = match self.authenticate(base, component, source, message) {
+        let (signature, request) = match self.authenticate(component.stream, message) {
             Ok(authentic) => authentic,
             Err(verdict) => return verdict,
         };
+        let reply = |answer| Reply { answer, signature: Some(signature) };
         let ask = Ask::read(&request.attributes());
-        let refused = |answer| Verdict::Refused(Reply { answer, ..reply });
         if ask.is_beyond_us
             && let Some(unknown) = Unknown::of(&request.attributes())
         {
-            return refused(Answer::Unknown(unknown));
+            return Verdict::Refused(reply(Answer::Unknown(unknown)));
         }
         let Some(priority) = ask.priority() else {
-            return refused(Answer::Error(400));
+            return Verdict::Refused(reply(Answer::Error(400)));
         };
         let switched = match self.conflict(&ask) {
             Conflict::None => None,
-            Conflict::Refuse => return refused(Answer::Error(487)),
+            Conflict::Refuse => return Verdict::Refused(reply(Answer::Error(487))),
             Conflict::Switch => {
                 self.roles.role = self.roles.role.other();
                 self.reprioritize();
@@ -181,7 +181,7 @@ impl ChecklistSet {
         let learnt = self.learn(now, base, component, source, priority, wish.value());
         let followed = wish == Wish::None || (wish.value().is_some() && learnt.is_some());
         let answer = if followed { Answer::Success } else { Answer::Error(400) };
-        Verdict::Accepted { reply: Reply { answer, ..reply }, switched, learnt }
+        Verdict::Accepted { reply: reply(answer), switched, learnt }
     }
 
     /// Answers a check of an ICE session that a restart has ended, and does nothing else with it (RFC 8445 §9): the
@@ -189,43 +189,27 @@ impl ChecklistSet {
     ///
     /// Only if both ufrags are of that session: a peer that checks with a new ufrag of its own and an old one of ours, as
     /// browsers do before they have our answer, would take a pair for valid that is none of the new session.
-    pub fn answer_late(
-        &self,
-        base: BaseId,
-        component: ComponentId,
-        source: SocketAddr,
-        message: Message<'_>,
-    ) -> Option<Reply> {
-        let theirs = self.checklist(component.stream)?.remote.as_ref()?.credentials.ufrag.as_str();
+    pub fn answer_late(&self, stream: u16, message: Message<'_>) -> Option<Reply> {
+        let theirs = self.checklist(stream)?.remote.as_ref()?.credentials.ufrag.as_str();
         message.username().filter(|username| username.ends_with(format!(":{theirs}").as_bytes()))?;
-        self.authenticate(base, component, source, message).ok().map(|(reply, _)| reply)
+        let (signature, _) = self.authenticate(stream, message).ok()?;
+        Some(Reply { answer: Answer::Success, signature: Some(signature) })
     }
 
-    /// Whose request it is: a signed reply, and what the key vouches for (RFC 8445 §7.3, RFC 8489 §9.1.3).
+    /// Whose request it is: the signature of the answer, and what the key vouches for (RFC 8445 §7.3, RFC 8489 §9.1.3).
     fn authenticate<'a>(
         &self,
-        base: BaseId,
-        component: ComponentId,
-        source: SocketAddr,
+        stream: u16,
         message: Message<'a>,
-    ) -> Result<(Reply, Verified<'a>), Verdict> {
-        let reply = Reply {
-            base,
-            destination: source,
-            id: message.transaction_id(),
-            answer: Answer::Success,
-            signed: None,
-            generation: self.generation,
-        };
-        let unauthenticated = |code| Verdict::Unauthenticated(Reply { answer: Answer::Error(code), ..reply });
+    ) -> Result<(Signature, Verified<'a>), Verdict> {
+        let unauthenticated = |code| Verdict::Unauthenticated(Reply::unsigned(code));
         let (Some(username), true) = (message.username(), message.has_integrity()) else {
             return Err(unauthenticated(400));
         };
-        let stream = component.stream;
         let named = self.checklist(stream).filter(|list| names(username, list.local.ufrag.as_str()));
         let checklist = named.ok_or(Verdict::Stranger)?;
         let request = message.verify(&checklist.local.key).map_err(|_| unauthenticated(401))?;
-        Ok((Reply { signed: Some((stream, request.by())), ..reply }, request))
+        Ok((Signature { stream, by: request.by() }, request))
     }
 
     /// A lite agent has no conflict to repair: whoever checks is full and controls, also where its credentials are still
@@ -308,7 +292,7 @@ impl ChecklistSet {
             false
         };
         self.limit_pairs();
-        if self.by_path.len() > self.limits.pairs {
+        if self.by_path.len() > usize::from(self.limits.pairs) {
             // Nothing could be given up for it.
             self.remove_pair(id);
             return None;
@@ -345,24 +329,30 @@ impl ChecklistSet {
         self.trigger(id);
     }
 
-    /// Writes an answer; `None` if the stream is gone.
-    pub fn write_reply(&self, reply: &Reply, buf: &mut [u8]) -> Option<usize> {
+    /// Writes the answer to the request that came from `source` with this id; `None` if the stream is gone.
+    pub fn write_reply(
+        &self,
+        reply: &Reply,
+        id: TransactionId,
+        source: SocketAddr,
+        buf: &mut [u8],
+    ) -> Option<usize> {
         let class = if reply.answer == Answer::Success { Class::Success } else { Class::Error };
-        let mut writer = Writer::new(buf, class, Method::BINDING, reply.id);
+        let mut writer = Writer::new(buf, class, Method::BINDING, id);
         match reply.answer {
             Answer::Success => {
-                writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, reply.destination);
+                writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, source);
             }
             Answer::Error(code) => {
                 writer.put_error_code(code, "");
             }
-            Answer::Unknown(Unknown(kinds)) => {
+            Answer::Unknown(Unknown { kinds, count }) => {
                 writer.put_error_code(code::UNKNOWN_ATTRIBUTE, "");
-                writer.put_unknown_attributes(kinds.into_iter().flatten());
+                writer.put_unknown_attributes(kinds.into_iter().take(count.into()));
             }
         }
-        if let Some((stream, integrity)) = reply.signed {
-            writer.integrity(&self.checklist(stream)?.local.key, integrity);
+        if let Some(Signature { stream, by }) = reply.signature {
+            writer.integrity(&self.checklist(stream)?.local.key, by);
         }
         writer.fingerprint();
         Some(writer.finish().ok()?.len())

@@ -8,6 +8,7 @@ use super::set::ChecklistSet;
 use crate::candidate::CandidateType;
 use crate::candidate::priority::{candidate_priority, local_preference, priority, tcp_type_preference};
 use crate::io::Transport;
+use crate::rng::Rng;
 use crate::stun::TransactionId;
 use crate::stun::transaction::{RTO, TI, lifetime};
 use crate::time::{Duration, Instant};
@@ -49,14 +50,14 @@ impl ChecklistSet {
     }
 
     /// The slot of this Ta: starts one check, of the next checklist in turn that has one.
-    pub fn begin_check(&mut self, now: Instant) -> Option<TransactionId> {
+    pub fn begin_check(&mut self, now: Instant, rng: &mut Rng) -> Option<TransactionId> {
         if !self.sends_checks() {
             return None;
         }
         if !self.has_triggered()
             && let Some(pair) = self.next_recheck(now)
         {
-            return self.start_check(now, pair);
+            return self.start_check(now, pair, rng);
         }
         let count = self.checklists.len();
         for offset in 0..count {
@@ -64,7 +65,7 @@ impl ChecklistSet {
             if let Some(pair) = self.next_pair(now, stream as u16) {
                 self.turn = (stream + 1) % count;
                 self.allow_recheck();
-                return self.start_check(now, pair);
+                return self.start_check(now, pair, rng);
             }
         }
         None
@@ -112,9 +113,9 @@ impl ChecklistSet {
         waiting.find(|id| !self.is_held(*id))
     }
 
-    fn start_check(&mut self, now: Instant, id: PairId) -> Option<TransactionId> {
+    fn start_check(&mut self, now: Instant, id: PairId, rng: &mut Rng) -> Option<TransactionId> {
         let check = self.check_of(id)?;
-        let transaction = TransactionId(self.rng.transaction_id());
+        let transaction = TransactionId(rng.transaction_id());
         let rto = self.rto();
         if self.transactions.len() >= self.limits.open_transactions() {
             self.transactions.forget_cancelled();
@@ -184,7 +185,7 @@ impl ChecklistSet {
     }
 
     fn is_full(&self, list: &Checklist) -> bool {
-        let early = list.remote.is_none() && list.triggered.len() >= self.limits.early_checks;
-        early || list.triggered.len() >= self.limits.triggered_checks
+        let early = list.remote.is_none() && list.triggered.len() >= usize::from(self.limits.early_checks);
+        early || list.triggered.len() >= usize::from(self.limits.triggered_checks)
     }
 }

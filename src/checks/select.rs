@@ -5,6 +5,7 @@ use super::checklist::{Checklist, ChecklistState, Component};
 use super::pair::{Nominated, Pair, PairId, PairState};
 use super::role::Role;
 use super::set::ChecklistSet;
+use crate::credentials::IceOption;
 use crate::io::ComponentId;
 
 /// What a lite agent does about pairs that nobody checks.
@@ -27,7 +28,8 @@ impl ChecklistSet {
         let renominates = self.renominates(at.stream);
         // A peer of RFC 8445 nominates once; if again, its pair is gone, which a lite agent has no consent to notice by.
         let remote = self.checklist(at.stream).and_then(|list| list.remote.as_ref());
-        let last_counts = !self.sends_checks() && remote.is_some_and(|it| it.credentials.has_option("ice2"));
+        let last_counts =
+            !self.sends_checks() && remote.is_some_and(|it| it.credentials.has_option(&IceOption::ICE2));
         let Some(component) = self.checklist_mut(at.stream).and_then(|list| list.component_mut(at.component))
         else {
             return false;

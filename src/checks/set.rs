@@ -16,7 +16,7 @@ use super::recheck::{Recheck, Rechecks};
 use super::request::Check;
 use super::role::{Role, Roles};
 use crate::candidate::{BaseId, Candidate, TcpRank};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, IceOption};
 use crate::hash::Map;
 use crate::io::ComponentId;
 use crate::rng::Rng;
@@ -24,8 +24,6 @@ use crate::stun::Key;
 use crate::stun::transaction::Transactions;
 use crate::time::{Duration, Instant};
 
-/// The ICE option of agents that know nominations with a value (draft-thatcher-ice-renomination).
-pub const RENOMINATION: &str = "renomination";
 /// The longest Ta that is kept to.
 pub const MAX_TA: Duration = Duration::from_secs(5);
 
@@ -121,7 +119,6 @@ pub struct ChecklistSet {
     pub(super) recheck: Recheck,
     pub(super) rechecks: Rechecks,
     pub(super) transactions: Transactions<Check>,
-    pub(super) rng: Rng,
     /// The checklist whose turn it is (RFC 8445 §6.1.4.2).
     pub(super) turn: usize,
     /// Ours; the peer's arrives with its credentials.
@@ -134,14 +131,14 @@ pub struct ChecklistSet {
 
 impl ChecklistSet {
     /// One checklist a stream, with fresh credentials.
-    pub fn new(settings: Settings, components: &[u16], mut rng: Rng) -> Self {
+    pub fn new(settings: Settings, components: &[u16], rng: &mut Rng) -> Self {
         let roles = Roles { role: settings.role, tiebreaker: rng.tiebreaker() };
         Self::with_roles(settings, roles, Generation::default(), components, rng)
     }
 
     /// The set of the next ICE session: everything is flushed but the roles (RFC 8445 §9).
     #[must_use]
-    pub fn next_generation(&self, settings: Settings, components: &[u16], rng: Rng) -> Self {
+    pub fn next_generation(&self, settings: Settings, components: &[u16], rng: &mut Rng) -> Self {
         let generation = Generation(self.generation.0 + 1);
         let mut next = Self::with_roles(settings, self.roles, generation, components, rng);
         for (list, before) in next.checklists.iter_mut().zip(&self.checklists) {
@@ -157,9 +154,9 @@ impl ChecklistSet {
         roles: Roles,
         generation: Generation,
         components: &[u16],
-        mut rng: Rng,
+        rng: &mut Rng,
     ) -> Self {
-        let checklists = components.iter().map(|count| Checklist::fresh(&mut rng, *count));
+        let checklists = components.iter().map(|count| Checklist::fresh(rng, *count));
         Self {
             generation,
             implementation: settings.implementation,
@@ -180,7 +177,6 @@ impl ChecklistSet {
             recheck: settings.recheck,
             rechecks: Rechecks::default(),
             transactions: Transactions::default(),
-            rng,
             turn: 0,
             pacing: settings.pacing,
             learnt: 0,
@@ -189,8 +185,8 @@ impl ChecklistSet {
     }
 
     /// A data stream joins the session: a checklist that is Running, without pairs and valid pairs (RFC 8839 §4.4.3.1).
-    pub fn add_stream(&mut self, components: u16) {
-        let checklist = Checklist { is_added: true, ..Checklist::fresh(&mut self.rng, components) };
+    pub fn add_stream(&mut self, components: u16, rng: &mut Rng) {
+        let checklist = Checklist { is_added: true, ..Checklist::fresh(rng, components) };
         self.checklists.push(checklist);
     }
 
@@ -283,7 +279,7 @@ impl ChecklistSet {
         if let Some(checklist) = self.checklist_mut(stream) {
             let username = format_smolstr!("{}:{}", credentials.ufrag, checklist.local.ufrag);
             let key = Key::short_term(credentials.pwd.as_str());
-            let renominates = credentials.has_option(RENOMINATION);
+            let renominates = credentials.has_option(&IceOption::RENOMINATION);
             checklist.remote = Some(RemoteCredentials { credentials, username, key, renominates });
         }
         let changed = role != self.roles.role;
@@ -334,7 +330,7 @@ impl ChecklistSet {
     /// Patience is over: between two NATs that let everything in and map each destination anew, candidates would be
     /// learnt, and the session go on, for ever.
     pub fn lose_patience(&mut self) {
-        self.late = Some(self.limits.peer_reflexive);
+        self.late = Some(usize::from(self.limits.peer_reflexive));
     }
 
     /// A restart ends this session: no check of it goes on. Its pairs stay, for the data that they carry.

@@ -12,6 +12,8 @@ mod spares;
 mod trickle;
 mod valid;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::ask::Ask;
 use super::checklist::ChecklistState;
 use super::form::Permission;
@@ -24,7 +26,7 @@ use super::role::{Conflict, Role, Roles};
 use super::set::{ChecklistSet, Implementation, Settings};
 use crate::candidate::priority::candidate_priority;
 use crate::candidate::{BaseId, Candidate, CandidateType, Foundation};
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, IceOption};
 use crate::io::ComponentId;
 use crate::rng::Rng;
 use crate::stun::auth::Integrity;
@@ -35,6 +37,14 @@ use crate::time::{Duration, Instant, test_epoch};
 
 const REMOTE_UFRAG: &str = "remo";
 const REMOTE_PWD: &str = "remotePasswordOf22Chars";
+
+/// A generator that has drawn nothing that another one has.
+fn rng() -> Rng {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut seed = [0; 32];
+    seed[..4].copy_from_slice(&COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    Rng::new(seed)
+}
 
 fn set(role: Role, components: &[u16]) -> ChecklistSet {
     let settings = Settings {
@@ -47,7 +57,7 @@ fn set(role: Role, components: &[u16]) -> ChecklistSet {
         limits: Limits::default(),
         tcp: crate::candidate::TcpRank::default(),
     };
-    let mut set = ChecklistSet::new(settings, components, Rng::new([9; 32]));
+    let mut set = ChecklistSet::new(settings, components, &mut rng());
     for stream in 0..components.len() as u16 {
         let credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
         set.set_remote_credentials(stream, credentials);
@@ -111,7 +121,7 @@ fn answer(
     writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, mapped);
     writer.integrity(&Key::short_term(REMOTE_PWD), Integrity::Sha1).fingerprint();
     let raw = writer.finish().unwrap();
-    set.handle_answer(now, base, source, Message::parse(raw).unwrap())
+    set.handle_answer(now, base, source, Message::parse(raw).unwrap(), &mut rng())
 }
 
 /// A check of the peer, in the opposite role.
@@ -160,7 +170,7 @@ fn a_success_unfreezes_its_foundation_in_every_stream() {
     let frozen = pair(&set, second, "192.0.2.2:5001");
     assert_eq!(state(&set, frozen), PairState::Frozen);
     let now = test_epoch();
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     assert!(matches!(answer(&mut set, now, first, check, None), Outcome::Validated { .. }));
     assert_eq!(state(&set, frozen), PairState::Waiting);
 }
@@ -175,7 +185,7 @@ fn a_triggered_check_goes_before_an_ordinary_one_of_higher_priority() {
     }
     assert!(matches!(request(&mut set, near, at(0, 1), "192.0.2.11:5000", false), Verdict::Accepted { .. }));
     let order: Vec<_> = std::iter::from_fn(|| {
-        let check = set.begin_check(test_epoch())?;
+        let check = set.begin_check(test_epoch(), &mut rng())?;
         Some(written(&mut set, check).1.to_string())
     })
     .collect();
@@ -191,7 +201,7 @@ fn many_checks_of_the_peer_queue_one_triggered_check() {
     for _ in 0..100 {
         let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", false);
     }
-    let checks = std::iter::from_fn(|| set.begin_check(test_epoch())).count();
+    let checks = std::iter::from_fn(|| set.begin_check(test_epoch(), &mut rng())).count();
     assert_eq!(checks, 1);
 }
 
@@ -202,11 +212,11 @@ fn a_cancelled_check_never_fails_its_pair_and_its_answer_validates_it() {
     let mut set = set(Role::Controlled, &[1]);
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let first = set.begin_check(now).expect("an ordinary check");
+    let first = set.begin_check(now, &mut rng()).expect("an ordinary check");
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", false);
     let id = pair(&set, near, "192.0.2.2:5000");
     assert_eq!(state(&set, id), PairState::Waiting);
-    let second = set.begin_check(now).expect("a triggered check");
+    let second = set.begin_check(now, &mut rng()).expect("a triggered check");
     assert_ne!(first, second);
     assert!(matches!(answer(&mut set, now, near, first, None), Outcome::Validated { .. }));
     let retransmissions = std::iter::from_fn(|| set.poll_timeout(now + lifetime(RTO))).count();
@@ -220,7 +230,7 @@ fn a_check_of_the_peer_revives_a_failed_pair() {
     let mut set = set(Role::Controlled, &[1]);
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     let id = pair(&set, near, "192.0.2.2:5000");
     assert_eq!(answer(&mut set, now, near, check, Some(400)), Outcome::Failed(id));
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", false);
@@ -249,7 +259,7 @@ fn a_signalled_twin_of_a_peer_reflexive_candidate_keeps_the_state_of_its_pair() 
     let mut set = set(Role::Controlled, &[1]);
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     let _ = request(&mut set, near, at(0, 1), "203.0.113.5:777", false);
-    let check = set.begin_check(now).expect("a triggered check");
+    let check = set.begin_check(now, &mut rng()).expect("a triggered check");
     assert!(matches!(answer(&mut set, now, near, check, None), Outcome::Validated { .. }));
     let id = pair(&set, near, "203.0.113.5:777");
     let priority = set.pair(id).unwrap().priority;
@@ -272,11 +282,11 @@ fn a_nomination_during_our_own_check_selects_when_that_succeeds() {
     let mut set = set(Role::Controlled, &[1]);
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let _ordinary = set.begin_check(now).expect("a check");
+    let _ordinary = set.begin_check(now, &mut rng()).expect("a check");
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", true);
     let id = pair(&set, near, "192.0.2.2:5000");
     assert!(!set.is_selected(id));
-    let triggered = set.begin_check(now).expect("a triggered check");
+    let triggered = set.begin_check(now, &mut rng()).expect("a triggered check");
     let outcome = answer(&mut set, now, near, triggered, None);
     assert_eq!(outcome, Outcome::Validated { pair: id, selected: true });
     assert!(set.is_selected(id));
@@ -293,7 +303,7 @@ fn of_several_nominated_pairs_the_best_is_selected() {
     }
     let mut nominate = |addr: &str| {
         let _ = request(&mut set, near, at(0, 1), addr, true);
-        if let Some(check) = set.begin_check(now) {
+        if let Some(check) = set.begin_check(now, &mut rng()) {
             let _ = answer(&mut set, now, near, check, None);
         }
         set.checklist(0)
@@ -316,14 +326,14 @@ fn an_answer_from_another_address_fails_the_check() {
     let mut set = set(Role::Controlling, &[1]);
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     let mut buf = [0; 1280];
     let mut writer = Writer::new(&mut buf, Class::Success, Method::BINDING, check);
     writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, "192.0.2.1:5000".parse().unwrap());
     writer.integrity(&Key::short_term(REMOTE_PWD), Integrity::Sha1).fingerprint();
     let message = Message::parse(writer.finish().unwrap()).unwrap();
     let id = pair(&set, near, "192.0.2.2:5000");
-    let outcome = set.handle_answer(now, near, "192.0.2.3:5000".parse().unwrap(), message);
+    let outcome = set.handle_answer(now, near, "192.0.2.3:5000".parse().unwrap(), message, &mut rng());
     assert_eq!(outcome, Outcome::Failed(id));
 }
 
@@ -334,7 +344,7 @@ fn an_answer_without_the_peers_key_changes_nothing() {
     let mut set = set(Role::Controlling, &[1]);
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     for (code, key) in [(None, Some("someOtherPasswordOf22C")), (Some(487), None), (Some(401), None)] {
         let mut buf = [0; 1280];
         let mut writer = match code {
@@ -347,7 +357,7 @@ fn an_answer_without_the_peers_key_changes_nothing() {
         }
         writer.fingerprint();
         let message = Message::parse(writer.finish().unwrap()).unwrap();
-        let outcome = set.handle_answer(now, near, "192.0.2.2:5000".parse().unwrap(), message);
+        let outcome = set.handle_answer(now, near, "192.0.2.2:5000".parse().unwrap(), message, &mut rng());
         assert_eq!(outcome, Outcome::Ignored, "{code:?}");
     }
     assert!(set.has_transaction(check));
@@ -385,12 +395,12 @@ fn several_487s_switch_once() {
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     remote(&mut set, at(0, 1), 1, 300, "192.0.2.2:5000");
     remote(&mut set, at(0, 1), 2, 200, "192.0.2.3:5000");
-    let checks = [0, 1].map(|_| set.begin_check(now).expect("a check"));
+    let checks = [0, 1].map(|_| set.begin_check(now, &mut rng()).expect("a check"));
     let tiebreaker = set.roles.tiebreaker;
     let outcomes = checks.map(|check| answer(&mut set, now, near, check, Some(487)));
     assert_eq!(outcomes, [Outcome::Switched(Role::Controlled), Outcome::Unchanged]);
     assert_ne!(set.roles.tiebreaker, tiebreaker);
-    assert_eq!(std::iter::from_fn(|| set.begin_check(now)).count(), 2);
+    assert_eq!(std::iter::from_fn(|| set.begin_check(now, &mut rng())).count(), 2);
 }
 
 /// RFC 8445 §6.1.2.5, decision 5: over the whole set.
@@ -410,10 +420,10 @@ fn pairs_and_remote_candidates_are_limited() {
             );
         }
     }
-    assert_eq!(set.pairs().count(), Limits::default().pairs);
+    assert_eq!(set.pairs().count(), usize::from(Limits::default().pairs));
     let shares = [0, 1].map(|stream| set.pairs().filter(|(_, pair)| pair.component.stream == stream).count());
-    assert_eq!(shares, [Limits::default().pairs / 2; 2], "the larger checklist gives way");
-    let refused = (0..Limits::default().remote_candidates as u16).any(|number| {
+    assert_eq!(shares, [usize::from(Limits::default().pairs) / 2; 2], "the larger checklist gives way");
+    let refused = (0..usize::from(Limits::default().remote_candidates) as u16).any(|number| {
         let candidate =
             candidate(at(0, 1), 1, 1, &format!("12.0.{}.{}:5000", number / 200, number % 200 + 1));
         let addr = candidate.address.socket().unwrap();
@@ -434,7 +444,7 @@ fn the_rto_grows_with_the_checks_to_be_done_and_is_capped() {
             // All Waiting: each has a foundation of its own.
             remote(&mut set, at(0, 1), u32::from(number) + 1, 1000 - number, &addr);
         }
-        let check = set.begin_check(now).expect("a check");
+        let check = set.begin_check(now, &mut rng()).expect("a check");
         let due = set.transaction_deadline().expect("a deadline");
         assert_eq!((due - now).as_millis(), expected_ms, "{pairs} pairs");
         assert_eq!(set.poll_timeout(due), Some(Timeout::Retransmit(check)));
@@ -452,11 +462,11 @@ fn a_pair_without_a_permission_is_not_checked_until_it_has_one() {
     let later = candidate(at(0, 1), 8, 1, "192.0.2.3:5000");
     let addr = "192.0.2.3:5000".parse().unwrap();
     set.add_remote(at(0, 1), addr, later, |_| Permission::Needed).expect("room");
-    let first = set.begin_check(now).expect("the granted one");
+    let first = set.begin_check(now, &mut rng()).expect("the granted one");
     assert_eq!(written(&mut set, first).1, "192.0.2.2:5000".parse().unwrap());
-    assert_eq!(set.begin_check(now), None);
+    assert_eq!(set.begin_check(now, &mut rng()), None);
     set.unblock(BaseId(0), "192.0.2.3".parse().unwrap());
-    assert!(set.begin_check(now).is_some());
+    assert!(set.begin_check(now, &mut rng()).is_some());
 }
 
 /// RFC 8445 §8.1.2: a component that has its selected pair is not checked any more, whatever the others of its stream
@@ -469,20 +479,20 @@ fn a_late_candidate_of_a_component_with_a_selected_pair_is_not_checked() {
     base(&mut set, 1, second, 1, "192.0.2.1:5001");
     remote(&mut set, first, 1, 9, "192.0.2.9:6000");
     for _ in 0..2 {
-        let id = set.begin_check(now).expect("a check");
+        let id = set.begin_check(now, &mut rng()).expect("a check");
         assert!(matches!(answer(&mut set, now, near, id, None), Outcome::Validated { .. }));
         set.nominate(now);
     }
     assert!(set.is_selected(pair(&set, near, "192.0.2.9:6000")));
     remote(&mut set, first, 2, 9, "192.0.2.9:6002");
-    assert!(!set.wants_slot(now) && set.begin_check(now).is_none());
+    assert!(!set.wants_slot(now) && set.begin_check(now, &mut rng()).is_none());
     remote(&mut set, second, 1, 9, "192.0.2.9:6001");
-    assert!(set.wants_slot(now) && set.begin_check(now).is_some() && !set.wants_slot(now));
+    assert!(set.wants_slot(now) && set.begin_check(now, &mut rng()).is_some() && !set.wants_slot(now));
     // With its base the selected pair goes, and the component is open again.
     base(&mut set, 2, first, 1, "192.0.2.2:5000");
     assert!(!set.wants_slot(now));
     set.remove_base(near);
-    assert!(set.wants_slot(now) && set.begin_check(now).is_some());
+    assert!(set.wants_slot(now) && set.begin_check(now, &mut rng()).is_some());
 }
 
 /// A valid check of the peer to the first base of a stream, from this port.
@@ -515,7 +525,7 @@ fn limited(limits: Limits, theirs: &[Credentials]) -> ChecklistSet {
         limits,
         tcp: crate::candidate::TcpRank::default(),
     };
-    let mut set = ChecklistSet::new(settings, &[1], Rng::new([9; 32]));
+    let mut set = ChecklistSet::new(settings, &[1], &mut rng());
     for credentials in theirs {
         set.set_remote_credentials(0, credentials.clone());
     }
@@ -542,7 +552,11 @@ fn queued_triggered_checks_and_early_checks_are_limited_and_none_is_lost() {
         assert_eq!(set.checklists()[0].triggered.len(), most);
         assert_eq!(set.pairs().count(), 20);
         set.set_remote_credentials(0, their_credentials());
-        assert_eq!(std::iter::from_fn(|| set.begin_check(now)).count(), 20, "each pair has its check");
+        assert_eq!(
+            std::iter::from_fn(|| set.begin_check(now, &mut rng())).count(),
+            20,
+            "each pair has its check"
+        );
     }
 }
 
@@ -554,7 +568,7 @@ fn open_transactions_are_limited_and_the_latest_stays() {
     let mut latest = None;
     for _ in 0..50 {
         flood(&mut set, 1000..1001);
-        latest = set.begin_check(now);
+        latest = set.begin_check(now, &mut rng());
         assert!(latest.is_some() && set.transactions.len() <= 6);
     }
     assert!(set.has_transaction(latest.unwrap()));
@@ -567,7 +581,7 @@ fn foundations_of_forgotten_candidates_leave_nothing_behind() {
     for _ in 0..3 {
         flood(&mut set, 1..60_000);
     }
-    assert!(set.groups.len() <= Limits::default().pairs + 1, "{} groups", set.groups.len());
+    assert!(set.groups.len() <= usize::from(Limits::default().pairs) + 1, "{} groups", set.groups.len());
 }
 
 /// Interfaces come and go for as long as a session lasts.
@@ -582,5 +596,5 @@ fn candidates_of_bases_that_are_gone_make_room() {
         assert!(set.pair(id).is_some());
         set.remove_base(near);
     }
-    assert!(set.locals().len() <= Limits::default().local_candidates);
+    assert!(set.locals().len() <= usize::from(Limits::default().local_candidates));
 }

@@ -32,7 +32,7 @@ impl ChecklistSet {
         }
         let kind = CandidateType::PeerReflexive;
         if self.locals.iter().filter(|local| local.candidate.kind == kind).count()
-            >= self.limits.peer_reflexive
+            >= usize::from(self.limits.peer_reflexive)
         {
             return self.bases.get(base).map(|known| known.local);
         }

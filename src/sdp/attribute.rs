@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::candidate::sdp::{MAX_LINE, address, number};
 use crate::candidate::{Address, Candidate};
-use crate::credentials::{Pwd, Ufrag};
+use crate::credentials::{IceOption, Pwd, Ufrag};
 use crate::error::ParseError;
-use crate::signal::{MAX_PACING, is_option};
+use crate::signal::MAX_PACING;
 
 /// An attribute of ICE. Its text is what stands behind `a=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Attribute {
     /// `ice-pacing:` (§5.5), session level, in milliseconds.
     IcePacing(Duration),
     /// `ice-options:` (§5.6), either level. Unknown ones are kept.
-    IceOptions(Vec<String>),
+    IceOptions(Vec<IceOption>),
     /// `end-of-candidates` (RFC 8838 §13), either level.
     EndOfCandidates,
 }
@@ -95,12 +95,10 @@ const FIELDS: [&str; 9] = [
 ];
 
 /// Tokens between spaces; those of old agents, such as `google-ice`, are no `ice-char`s and are kept too.
-fn options(value: &str) -> Result<Vec<String>, ParseError> {
-    let options: Vec<String> = value.split_ascii_whitespace().map(str::to_owned).collect();
-    if options.is_empty() || !options.iter().all(|option| is_option(option)) {
-        return Err(ParseError::new("ice-options", "is not a list of words"));
-    }
-    Ok(options)
+fn options(value: &str) -> Result<Vec<IceOption>, ParseError> {
+    let options: Option<Vec<_>> = value.split_ascii_whitespace().map(|option| option.parse().ok()).collect();
+    let options = options.filter(|options| !options.is_empty());
+    options.ok_or_else(|| ParseError::new("ice-options", "is not a list of words"))
 }
 
 /// Triples of component, address and port.
@@ -146,8 +144,7 @@ impl fmt::Display for Attribute {
                 write!(f, "ice-pacing:{}", ta.as_millis().min(u128::from(MAX_PACING)))
             }
             Self::IceOptions(options) => {
-                let words: Vec<&str> =
-                    options.iter().map(String::as_str).filter(|option| is_option(option)).collect();
+                let words: Vec<_> = options.iter().map(IceOption::as_str).collect();
                 write!(f, "ice-options:{}", words.join(" "))
             }
             Self::EndOfCandidates => f.write_str("end-of-candidates"),

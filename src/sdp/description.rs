@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::destination::Support;
 use super::exchange::Exchange;
 use super::section::{Media, Session};
-use crate::credentials::{Credentials, Pwd, Ufrag};
+use crate::credentials::{Credentials, IceOption, Pwd, Ufrag};
 use crate::error::ParseError;
 use crate::signal::{Signal, What};
 
@@ -136,9 +136,9 @@ impl Description {
     }
 
     /// The options of both levels, those of the session level first, each once.
-    pub(super) fn options(&self, stream: usize) -> Vec<String> {
+    pub(super) fn options(&self, stream: usize) -> Vec<IceOption> {
         let own = self.media.get(stream).map_or(&[][..], |media| &media.options);
-        let mut options: Vec<String> = Vec::new();
+        let mut options: Vec<IceOption> = Vec::new();
         for option in self.session.options.iter().chain(own) {
             if !options.contains(option) {
                 options.push(option.clone());
@@ -149,7 +149,7 @@ impl Description {
 
     /// Whether the peer trickles (RFC 8838 §3). Removed sections do not count.
     pub fn trickle(&self) -> Trickle {
-        let says = |options: &[String]| options.iter().any(|option| option == "trickle");
+        let says = |options: &[IceOption]| options.contains(&IceOption::TRICKLE);
         if says(&self.session.options) {
             return Trickle::Yes;
         }
@@ -169,7 +169,7 @@ impl Description {
     /// Whether the peer is one of RFC 5245: it knows ICE and does not offer `ice2`. It may nominate aggressively, and
     /// it needs an updated offer after the nomination (RFC 8839 §4.2.1.5, §4.3.4).
     pub fn peer_is_rfc5245(&self, stream: usize) -> bool {
-        self.credentials(stream).is_some_and(|credentials| !credentials.has_option("ice2"))
+        self.credentials(stream).is_some_and(|credentials| !credentials.has_option(&IceOption::ICE2))
     }
 
     /// The pace of two agents: the larger proposal, 50 ms where there is none (RFC 8839 §5.5).

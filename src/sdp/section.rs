@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::attribute::RemoteCandidate;
 use super::destination::Host;
 use crate::candidate::Candidate;
-use crate::credentials::{Pwd, Ufrag};
+use crate::credentials::{IceOption, Pwd, Ufrag};
 use crate::io::Transport;
 
 /// The session level: what stands before the first m= line. Values here are defaults for the m= sections.
@@ -19,7 +19,7 @@ pub struct Session {
     /// `a=ice-pwd`.
     pub pwd: Option<Pwd>,
     /// `a=ice-options`.
-    pub options: Vec<String>,
+    pub options: Vec<IceOption>,
     /// `a=ice-pacing`; absent means 50 ms (RFC 8839 §5.5).
     pub pacing: Option<Duration>,
     /// `a=ice-lite`.
@@ -69,7 +69,7 @@ pub struct Media {
     /// `a=ice-pwd`; before that of the session level.
     pub pwd: Option<Pwd>,
     /// `a=ice-options` of this level.
-    pub options: Vec<String>,
+    pub options: Vec<IceOption>,
     /// Whether ICE is used.
     pub ice: Ice,
     /// `a=candidate`, in order.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::attribute::Attribute;
 use super::description::Description;
 use super::section::Ice;
+use crate::credentials::IceOption;
 
 impl Description {
     /// The attributes of ICE for the session level, in order.
@@ -50,7 +51,7 @@ impl Description {
     }
 }
 
-fn options(options: &[String]) -> Option<Attribute> {
+fn options(options: &[IceOption]) -> Option<Attribute> {
     (!options.is_empty()).then(|| Attribute::IceOptions(options.to_vec()))
 }
 

@@ -18,9 +18,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{MAX_PACING, SelectedPair, Signal, What, is_option};
+use super::{MAX_PACING, SelectedPair, Signal, What};
 use crate::candidate::Candidate;
-use crate::credentials::{Credentials, Pwd, Ufrag};
+use crate::credentials::{Credentials, IceOption, Pwd, Ufrag};
 
 /// The name of the field, before what is wrong with it.
 fn wrong<E: serde::de::Error>(field: &str, error: &E) -> E {
@@ -46,6 +46,7 @@ macro_rules! by_text {
 
 by_text!("ufrag", Ufrag, Ufrag::as_str);
 by_text!("pwd", Pwd, Pwd::as_str);
+by_text!("option", IceOption, IceOption::as_str);
 by_text!("candidate", Candidate, std::convert::identity::<&Candidate>);
 
 macro_rules! fields {
@@ -56,7 +57,7 @@ macro_rules! fields {
     )*};
 }
 
-fields!(stream: u16, lite: bool, pacing: Option<u64>, options: Vec<String>);
+fields!(stream: u16, lite: bool, pacing: Option<u64>, options: Vec<IceOption>);
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
@@ -71,7 +72,7 @@ enum Tagged {
         #[serde(default, deserialize_with = "pacing", skip_serializing_if = "Option::is_none")]
         pacing: Option<u64>,
         #[serde(default, deserialize_with = "options", skip_serializing_if = "Vec::is_empty")]
-        options: Vec<String>,
+        options: Vec<IceOption>,
     },
     Candidate {
         #[serde(default, deserialize_with = "stream", skip_serializing_if = "is_zero")]
@@ -136,9 +137,6 @@ impl<'de> Deserialize<'de> for Signal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Tagged::deserialize(deserializer)? {
             Tagged::Credentials { stream, ufrag, pwd, lite, pacing, options } => {
-                if !options.iter().all(|option| is_option(option)) {
-                    return Err(D::Error::custom("options: has one that is not a word"));
-                }
                 let pacing = pacing.map(|ta| Duration::from_millis(ta.min(MAX_PACING)));
                 let credentials = Credentials { lite, pacing, options, ..Credentials::new(ufrag, pwd) };
                 Self::new(stream, What::Credentials(credentials))

@@ -165,7 +165,13 @@ pub(super) struct Endpoint {
 impl Endpoint {
     pub(super) fn new(config: Config, now: Instant) -> Self {
         let (components, tcp) = (config.components.clone(), config.has_tcp());
-        Self { agent: Agent::new(config, now), events: Vec::new(), components, tcp, opened: 0 }
+        Self {
+            agent: Agent::new(config, now),
+            events: Vec::new(),
+            components: components.to_vec(),
+            tcp,
+            opened: 0,
+        }
     }
 
     /// Opens a socket on this address for each component, and one that listens if it is to have TCP candidates.

@@ -3,9 +3,10 @@
 
 use base64ct::{Base64, Encoding as _};
 use hmac::{Hmac, Mac as _};
-use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use smallvec::SmallVec;
 
+use super::hmac_sha1::HmacSha1;
 use super::wire::{Attributes, HEADER, Message, Writer, attr};
 
 /// Which integrity attribute protects a message.
@@ -27,12 +28,12 @@ pub enum PasswordAlgorithm {
     Sha256 = 2,
 }
 
-/// A key with the HMAC-SHA1 state after the inner and outer pads. SHA-256 is keyed at use: it is rare, and the
-/// state would double the size.
+/// A key, prepared for HMAC-SHA1. SHA-256 is keyed at use: it is rare, and its states would double the size.
 #[derive(Clone)]
 pub struct Key {
-    sha1: Hmac<Sha1>,
-    bytes: Box<[u8]>,
+    sha1: HmacSha1,
+    /// Most are short: passwords of 22 characters.
+    bytes: SmallVec<[u8; 24]>,
 }
 
 impl Key {
@@ -53,7 +54,7 @@ impl Key {
 
     /// A key given as bytes.
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { sha1: hmac(bytes), bytes: bytes.into() }
+        Self { sha1: HmacSha1::new(bytes), bytes: bytes.into() }
     }
 }
 
@@ -63,8 +64,8 @@ impl std::fmt::Debug for Key {
     }
 }
 
-fn hmac<M: hmac::digest::KeyInit>(key: &[u8]) -> M {
-    match M::new_from_slice(key) {
+fn hmac_sha256(key: &[u8]) -> Hmac<Sha256> {
+    match Hmac::new_from_slice(key) {
         Ok(mac) => mac,
         Err(_) => unreachable!("HMAC takes keys of any length"),
     }
@@ -79,9 +80,7 @@ pub fn userhash(username: &str, realm: &str) -> [u8; 32] {
 /// share: the base64 of HMAC-SHA1. The username begins with the Unix time of its end. It is what coturn and others call
 /// the REST API (draft-uberti-behave-turn-rest).
 pub fn timed_password(secret: &[u8], username: &str) -> String {
-    let mut mac: Hmac<Sha1> = hmac(secret);
-    mac.update(username.as_bytes());
-    Base64::encode_string(&mac.finalize().into_bytes())
+    Base64::encode_string(&HmacSha1::new(secret).tag(username.as_bytes()))
 }
 
 /// Why a message was not verified.
@@ -127,31 +126,37 @@ impl<'a> Message<'a> {
     pub fn verify(self, key: &Key) -> Result<Verified<'a>, Unverified> {
         let raw = self.raw();
         let (fits, by) = if let Some(at) = self.integrity_sha256_at() {
-            let mut mac: Hmac<Sha256> = hmac(&key.bytes);
-            let value = covered(raw, at, |bytes| mac.update(bytes)).ok_or(Unverified::Missing)?;
+            let Covered { text, length, value } = covered(raw, at).ok_or(Unverified::Missing)?;
+            let mac = hmac_sha256(&key.bytes).chain_update(&text[..2]).chain_update(length.to_be_bytes());
             // A truncated HMAC of at least 16 bytes (RFC 8489 §14.6): no usage of floe allows it.
-            (mac.verify_slice(value).is_ok(), Integrity::Sha256)
+            (mac.chain_update(&text[4..]).verify_slice(value).is_ok(), Integrity::Sha256)
         } else {
             let at = self.integrity_at().ok_or(Unverified::Missing)?;
-            let mut mac = key.sha1.clone();
-            let value = covered(raw, at, |bytes| mac.update(bytes)).ok_or(Unverified::Missing)?;
-            (mac.verify_slice(value).is_ok(), Integrity::Sha1)
+            let Covered { text, length, value } = covered(raw, at).ok_or(Unverified::Missing)?;
+            (key.sha1.fits(text, length, value), Integrity::Sha1)
         };
         if fits { Ok(Verified { message: self, by }) } else { Err(Unverified::Mismatch) }
     }
 }
 
-/// Feeds what the integrity attribute at `at` covers: all bytes before it, under a header whose length field
-/// counts up to its end. Returns its value.
-fn covered(raw: &[u8], at: usize, mut feed: impl FnMut(&[u8])) -> Option<&[u8]> {
-    let &[_, _, l0, l1] = raw.get(at..)?.first_chunk::<4>()?;
-    let length = usize::from(u16::from_be_bytes([l0, l1]));
+/// What an integrity attribute vouches for.
+struct Covered<'a> {
+    /// All bytes before it, the header first.
+    text: &'a [u8],
+    /// What stands for the length field of that header: up to the end of the attribute.
+    length: u16,
+    value: &'a [u8],
+}
+
+/// What the integrity attribute at `at` covers.
+fn covered(raw: &[u8], at: usize) -> Option<Covered<'_>> {
+    let (text, attribute) = raw.split_at_checked(at).filter(|(text, _)| text.len() >= HEADER)?;
+    let (&[_, _, l0, l1], rest) = attribute.split_first_chunk()?;
+    let length = u16::from_be_bytes([l0, l1]);
     #[cfg(test)]
     super::wire::work::mac(at);
-    feed(raw.get(..2)?);
-    feed(&((at + 4 + length - HEADER) as u16).to_be_bytes());
-    feed(raw.get(4..at)?);
-    raw.get(at + 4..at + 4 + length)
+    let value = rest.get(..usize::from(length))?;
+    Some(Covered { text, length: (at + 4 + value.len() - HEADER) as u16, value })
 }
 
 impl Writer<'_> {
@@ -160,15 +165,13 @@ impl Writer<'_> {
         match integrity {
             Integrity::Sha1 => {
                 self.set_length(self.written().len() + 24 - HEADER);
-                let mut mac = key.sha1.clone();
-                mac.update(self.written());
-                self.put(attr::MESSAGE_INTEGRITY, &mac.finalize().into_bytes())
+                let mac = key.sha1.tag(self.written());
+                self.put(attr::MESSAGE_INTEGRITY, &mac)
             }
             Integrity::Sha256 => {
                 self.set_length(self.written().len() + 36 - HEADER);
-                let mut mac: Hmac<Sha256> = hmac(&key.bytes);
-                mac.update(self.written());
-                self.put(attr::MESSAGE_INTEGRITY_SHA256, &mac.finalize().into_bytes())
+                let mac = hmac_sha256(&key.bytes).chain_update(self.written()).finalize().into_bytes();
+                self.put(attr::MESSAGE_INTEGRITY_SHA256, &mac)
             }
         }
     }
@@ -182,7 +185,7 @@ pub struct Seal(Hmac<Sha256>);
 impl Seal {
     /// A seal of this secret.
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self(hmac(secret))
+        Self(hmac_sha256(secret))
     }
 
     /// The mark of these bytes: the first 64 bits of their HMAC-SHA256.
@@ -225,7 +228,7 @@ mod tests {
     fn makes_the_long_term_key_of_rfc_8489_9_2_2() {
         let key = Key::long_term(PasswordAlgorithm::Md5, "user", "realm", "pass");
         assert_eq!(
-            u128::from_be_bytes((*key.bytes).try_into().unwrap()),
+            u128::from_be_bytes(key.bytes.as_slice().try_into().unwrap()),
             0x8493_fbc5_3ba5_82fb_4c04_4c45_6bdc_40eb
         );
     }
@@ -243,8 +246,7 @@ mod tests {
         covered.extend([0x00, 0x14, 0x00, 0x0b]);
         covered.extend(b"example.org\0");
         let key = Key::long_term(PasswordAlgorithm::Sha256, "マトリックス", "example.org", "TheMatrIX");
-        let mut mac: Hmac<Sha256> = hmac(&key.bytes);
-        mac.update(&covered);
+        let mac = hmac_sha256(&key.bytes).chain_update(&covered);
         let expected = [
             0xe4, 0x68, 0x6c, 0x8f, 0x0e, 0xde, 0xb5, 0x90, 0x13, 0xe0, 0x70, 0x90, 0x01, 0x0a, 0x93, 0xef,
             0xcc, 0xbc, 0xcc, 0x54, 0x4c, 0x0a, 0x45, 0xd9, 0xf8, 0x30, 0xaa, 0x6d, 0x6f, 0x73, 0x5a, 0x01,

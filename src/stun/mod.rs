@@ -4,6 +4,7 @@ pub mod attributes;
 pub mod auth;
 pub mod codec;
 pub mod error_code;
+mod hmac_sha1;
 pub mod ice_server;
 pub mod nonce;
 pub mod transaction;

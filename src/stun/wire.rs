@@ -142,16 +142,21 @@ pub fn classify(datagram: &[u8]) -> Kind {
     }
 }
 
-/// Type and length of the attribute at `at`.
-fn tlv(raw: &[u8], at: usize) -> Option<(u16, usize)> {
+/// Type and value of the first attribute of these, and those after it; `Err` has the type of one that reaches beyond
+/// the end.
+fn split_attribute(attributes: &[u8]) -> Result<(u16, &[u8], &[u8]), u16> {
     #[cfg(test)]
     work::attribute();
-    let &[t0, t1, l0, l1] = raw.get(at..)?.first_chunk::<4>()?;
-    Some((u16::from_be_bytes([t0, t1]), usize::from(u16::from_be_bytes([l0, l1]))))
+    let (&[t0, t1, l0, l1], rest) = attributes.split_first_chunk().ok_or(0_u16)?;
+    let kind = u16::from_be_bytes([t0, t1]);
+    let length = usize::from(u16::from_be_bytes([l0, l1]));
+    let (value, next) = rest.split_at_checked(padded(length)).ok_or(kind)?;
+    let (value, _padding) = value.split_at_checked(length).ok_or(kind)?;
+    Ok((kind, value, next))
 }
 
 fn padded(length: usize) -> usize {
-    length.next_multiple_of(4)
+    (length + 3) & !3
 }
 
 /// The message type interleaves class (C) and method (M): `00MMMMMC MMMCMMMM`.

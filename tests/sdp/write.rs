@@ -1,6 +1,7 @@
 //! Writing: what an agent emitted, as lines of a description.
 
 use super::*;
+use floe::credentials::IceOption;
 use floe::io::Transport;
 use floe::sdp::{Fragment, Support, default_candidate};
 use floe::{Config, Role};
@@ -61,7 +62,7 @@ fn what_an_agent_emits_has_ice2_and_credentials_that_no_other_session_has() {
         description
     });
     for description in &descriptions {
-        assert!(description.session.options.iter().any(|option| option == "ice2"));
+        assert!(description.session.options.contains(&IceOption::ICE2));
         assert!(!read(&description.to_string()).peer_is_rfc5245(0));
     }
     let [one, other] = descriptions.map(|description| description.credentials(0).expect("credentials"));
@@ -96,7 +97,7 @@ fn own_options_are_at_most_20_ice_chars() {
     assert!(!description.session.options.is_empty());
     for option in &description.session.options {
         let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
-        assert!(option.len() <= 20 && option.bytes().all(is_ice_char), "{option}");
+        assert!(option.as_str().len() <= 20 && option.as_str().bytes().all(is_ice_char), "{option}");
     }
 }
 

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use floe::credentials::Credentials;
+use floe::credentials::{Credentials, IceOption};
 use floe::io::ComponentId;
 use floe::signal::{Signal, What};
 use floe::sim::{Gateway, HostId, World};
@@ -87,7 +87,7 @@ impl Play {
             "passwordOfThePeer22Chars".parse().expect("a pwd"),
         );
         if !habits.rfc5245 {
-            own.options = vec!["ice2".into()];
+            own.options = vec![IceOption::ICE2];
         }
         Self {
             world,

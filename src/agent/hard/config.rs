@@ -1,5 +1,6 @@
 //! What is known of the own NAT, and how much may be spent.
 
+use crate::credentials::IceOption;
 use crate::time::Duration;
 
 /// Which external port the own NAT gives to a new destination, as it was measured
@@ -17,18 +18,19 @@ pub enum Ports {
 
 impl Ports {
     /// As it is told to the peer, with the credentials.
-    pub(super) fn option(self) -> String {
-        match self {
-            Self::Stable => "nat/stable".into(),
+    pub(super) fn option(self) -> IceOption {
+        let option = match self {
+            Self::Stable => "nat/stable".to_owned(),
             // A minus is no character of an ICE option (RFC 8839 §5.6).
             Self::Sequential(delta) => format!("nat/next/{}", delta.cast_unsigned()),
             Self::Random => "nat/random".into(),
-        }
+        };
+        option.parse().unwrap_or_else(|_| unreachable!("a word"))
     }
 
     /// As the peer has told it.
-    pub(super) fn of_option(option: &str) -> Option<Self> {
-        match option.strip_prefix("nat/")? {
+    pub(super) fn of_option(option: &IceOption) -> Option<Self> {
+        match option.as_str().strip_prefix("nat/")? {
             "stable" => Some(Self::Stable),
             "random" => Some(Self::Random),
             other => {
@@ -96,10 +98,10 @@ mod tests {
             let option = ports.option();
             assert_eq!(Ports::of_option(&option), Some(ports), "{option}");
             let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || [b'+', b'/'].contains(&byte);
-            assert!(option.len() <= 20 && option.bytes().all(is_ice_char), "{option}");
+            assert!(option.as_str().len() <= 20 && option.as_str().bytes().all(is_ice_char), "{option}");
         }
         for other in ["ice2", "nat/", "nat/next/", "nat/next/65536", "nat/other"] {
-            assert_eq!(Ports::of_option(other), None, "{other}");
+            assert_eq!(Ports::of_option(&other.parse().unwrap()), None, "{other}");
         }
     }
 }

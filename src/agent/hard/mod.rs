@@ -35,6 +35,7 @@ use super::output::Intent;
 use crate::candidate::CandidateType;
 use crate::checks::Permission;
 use crate::checks::checklist::Checklist;
+use crate::credentials::IceOption;
 use crate::io::{ComponentId, Datagram, SocketId};
 use crate::stun::Message;
 use crate::stun::wire::{Class, Kind, Method, classify};
@@ -132,8 +133,8 @@ impl Agent {
         self.config.hard_nat.filter(|_| is_full && self.config.policy != Policy::Relay)
     }
 
-    /// The ICE option that tells the peer of the own NAT.
-    pub(super) fn hard_option(&self) -> Option<String> {
+    /// What tells the peer of the own NAT.
+    pub(super) fn hard_option(&self) -> Option<IceOption> {
         self.hard_nat().map(|hard| hard.ports.option())
     }
 
@@ -141,7 +142,7 @@ impl Agent {
     fn ports_of_peer(&self, own: Ports) -> Option<Ports> {
         let list = self.checks.checklist(COMPONENT.stream).filter(|list| !list.is_removed())?;
         let remote = list.remote.as_ref()?;
-        let theirs = remote.credentials.options.iter().find_map(|option| Ports::of_option(option))?;
+        let theirs = remote.credentials.options.iter().find_map(Ports::of_option)?;
         ((own == Ports::Stable) != (theirs == Ports::Stable)).then_some(theirs)
     }
 
@@ -236,7 +237,7 @@ impl Agent {
         let is_check = (message.class(), message.method()) == (Class::Request, Method::BINDING)
             && message.has_fingerprint()
             && self.checks.vouches_for(COMPONENT.stream, message);
-        if !is_check || self.bases.is_full(self.config.limits.bases) {
+        if !is_check || self.bases.is_full(usize::from(self.config.limits.bases)) {
             return Some(Received::Unclaimed);
         }
         self.wake_up(now);

@@ -24,7 +24,7 @@ fn controlled() -> (ChecklistSet, BaseId) {
 /// The checks that start now, by where they go.
 fn begun(set: &mut ChecklistSet) -> Vec<(TransactionId, String)> {
     std::iter::from_fn(|| {
-        let check = set.begin_check(test_epoch())?;
+        let check = set.begin_check(test_epoch(), &mut rng())?;
         Some((check, written(set, check).1.to_string()))
     })
     .collect()
@@ -46,7 +46,7 @@ fn early_checks_are_processed_in_order_once_the_credentials_are_known() {
             tcp: crate::candidate::TcpRank::default(),
         },
         &[1],
-        Rng::new([9; 32]),
+        &mut rng(),
     );
     let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
     for (source, nominates) in
@@ -89,7 +89,7 @@ fn a_check_belongs_to_the_base_that_it_came_to() {
 fn a_check_on_a_succeeded_pair_triggers_nothing() {
     let (mut set, near) = controlled();
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     let _ = answer(&mut set, test_epoch(), near, check, None);
     let id = pair(&set, near, "192.0.2.2:5000");
     for _ in 0..5 {
@@ -125,12 +125,12 @@ fn a_nomination_counts_when_the_triggered_check_is_answered() {
         remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
         let id = pair(&set, near, "192.0.2.2:5000");
         if revived {
-            let check = set.begin_check(now).expect("a check");
+            let check = set.begin_check(now, &mut rng()).expect("a check");
             let _ = answer(&mut set, now, near, check, Some(400));
         }
         assert_eq!(code_of(&request(&mut set, near, at(0, 1), "192.0.2.2:5000", true)), 0);
         assert_eq!(set.pair(id).unwrap().nominated, Nominated::OnSuccess);
-        let check = set.begin_check(now).expect("a triggered check");
+        let check = set.begin_check(now, &mut rng()).expect("a triggered check");
         assert!(!set.is_selected(id));
         assert_eq!(answer(&mut set, now, near, check, None), Outcome::Validated { pair: id, selected: true });
         assert_eq!(set.pair(id).unwrap().nominated, Nominated::Yes);
@@ -144,7 +144,7 @@ fn a_nomination_is_forgotten_when_the_triggered_check_fails() {
     let now = test_epoch();
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", true);
-    let check = set.begin_check(now).expect("a triggered check");
+    let check = set.begin_check(now, &mut rng()).expect("a triggered check");
     let id = pair(&set, near, "192.0.2.2:5000");
     assert_eq!(answer(&mut set, now, near, check, Some(400)), Outcome::Failed(id));
     let failed = set.pair(id).unwrap();
@@ -154,7 +154,7 @@ fn a_nomination_is_forgotten_when_the_triggered_check_fails() {
     assert_eq!(set.conclude_exhausted(now), [0]);
     // It works after all, and needs a new nomination.
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", false);
-    let check = set.begin_check(now).expect("a triggered check");
+    let check = set.begin_check(now, &mut rng()).expect("a triggered check");
     assert_eq!(answer(&mut set, now, near, check, None), Outcome::Validated { pair: id, selected: false });
 }
 
@@ -164,7 +164,7 @@ fn a_nomination_that_is_not_followed_is_refused_with_400() {
     let mut set = limited(Limits::default().pairs(1), &[their_credentials()]);
     set.roles.role = Role::Controlled;
     remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     let _ = answer(&mut set, test_epoch(), BaseId(0), check, None);
     for (source, nominates, code) in
         [("192.0.2.3:5000", false, 0), ("192.0.2.3:5000", true, 400), ("192.0.2.2:5000", true, 0)]
@@ -174,7 +174,7 @@ fn a_nomination_that_is_not_followed_is_refused_with_400() {
     }
 
     let mut credentials = their_credentials();
-    credentials.options.push(crate::checks::set::RENOMINATION.into());
+    credentials.options.push(IceOption::RENOMINATION);
     let mut set = limited(Limits::default(), &[credentials]);
     set.roles.role = Role::Controlled;
     set.nomination = Nomination::Renominate { settle: Duration::ZERO };
@@ -196,7 +196,7 @@ fn a_peer_that_checks_and_never_answers_is_no_reason_for_patience() {
     let mut spent = None;
     while now < start + Duration::from_secs(60) && spent.is_none() {
         let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", false);
-        let _ = set.begin_check(now);
+        let _ = set.begin_check(now, &mut rng());
         let _ = std::iter::from_fn(|| set.poll_timeout(now)).count();
         spent = set.conclude_exhausted(now).first().map(|_| now - start);
         now += period;
@@ -215,8 +215,7 @@ fn a_peer_that_checks_and_never_answers_is_no_reason_for_patience() {
 /// RFC 8445 §9, and no mixing of generations: the peer's ufrag has to be that of the session too.
 #[test]
 fn a_late_check_is_answered_if_both_its_ufrags_are_of_that_session() {
-    let mut set = set(Role::Controlled, &[1]);
-    let near = base(&mut set, 0, at(0, 1), 1, "192.0.2.1:5000");
+    let set = set(Role::Controlled, &[1]);
     let list = set.checklist(0).unwrap();
     let (ours, key) = (list.local.ufrag.clone(), list.local.key.clone());
     for (theirs, answered) in [(REMOTE_UFRAG, true), ("next", false), ("xremo", false)] {
@@ -225,7 +224,7 @@ fn a_late_check_is_answered_if_both_its_ufrags_are_of_that_session() {
         writer.put_username(&format!("{ours}:{theirs}")).put_u32(attr::PRIORITY, 7);
         writer.put_u64(Role::Controlling.attribute(), 5).integrity(&key, Integrity::Sha1).fingerprint();
         let message = Message::parse(writer.finish().unwrap()).unwrap();
-        let reply = set.answer_late(near, at(0, 1), "192.0.2.2:5000".parse().unwrap(), message);
+        let reply = set.answer_late(0, message);
         assert_eq!(reply.is_some(), answered, "{theirs}");
     }
 }

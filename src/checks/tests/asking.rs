@@ -16,7 +16,7 @@ fn seen(id: TransactionId, mapped: &str) -> Vec<u8> {
 /// The same, taken on `base` from `source`.
 fn take(set: &mut ChecklistSet, id: TransactionId, base: BaseId, source: &str, mapped: &str) -> Outcome {
     let raw = seen(id, mapped);
-    set.handle_answer(test_epoch(), base, source.parse().unwrap(), Message::parse(&raw).unwrap())
+    set.handle_answer(test_epoch(), base, source.parse().unwrap(), Message::parse(&raw).unwrap(), &mut rng())
 }
 
 fn one_pair(role: Role) -> (ChecklistSet, BaseId, PairId) {
@@ -44,7 +44,7 @@ fn the_priority_of_a_check_is_that_of_a_peer_reflexive_twin() {
         near.priority = candidate_priority(kind, preference, component);
         set.add_base(BaseId(0), here, near, Permission::Granted);
         remote(&mut set, here, 7, 65535, "192.0.2.2:5000");
-        let check = set.begin_check(test_epoch()).expect("a check");
+        let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
         let expected = (110 << 24) + (u32::from(preference) << 8) + (256 - u32::from(component));
         assert_eq!(u32_of(&written(&mut set, check).0, attr::PRIORITY), Some(expected), "{kind:?}");
     }
@@ -60,7 +60,7 @@ fn an_answer_belongs_to_the_pair_that_was_asked() {
     for number in 2..5 {
         remote(&mut set, at(0, 1), number, 900 - number as u16, &format!("192.0.2.{number}:5000"));
     }
-    let checks = [0, 1, 2].map(|_| set.begin_check(now).expect("a check"));
+    let checks = [0, 1, 2].map(|_| set.begin_check(now, &mut rng()).expect("a check"));
     set.roles.role = Role::Controlling;
     set.reprioritize();
     for (check, number) in checks.into_iter().zip(2..5).rev() {
@@ -79,12 +79,12 @@ fn after_a_487_the_pair_is_waiting_in_the_triggered_queue() {
     for role in [Role::Controlling, Role::Controlled] {
         let (mut set, near, id) = one_pair(role);
         let now = test_epoch();
-        let check = set.begin_check(now).expect("a check");
+        let check = set.begin_check(now, &mut rng()).expect("a check");
         remote(&mut set, at(0, 1), 8, 65535, "192.0.2.3:5000");
         assert_eq!(answer(&mut set, now, near, check, Some(487)), Outcome::Switched(role.other()));
         assert_eq!(state(&set, id), PairState::Waiting);
         assert_eq!(set.checklists()[0].triggered, [id]);
-        let again = set.begin_check(now).expect("a triggered check");
+        let again = set.begin_check(now, &mut rng()).expect("a triggered check");
         let (raw, to) = written(&mut set, again);
         assert_eq!(to.to_string(), "192.0.2.2:5000");
         let attributes = Message::parse(&raw).unwrap();
@@ -101,7 +101,7 @@ fn after_a_487_the_tiebreaker_is_another_one() {
     let mut values = Vec::new();
     for _ in 0..4 {
         let role = set.role();
-        let check = set.begin_check(now).expect("a check");
+        let check = set.begin_check(now, &mut rng()).expect("a check");
         let (raw, _) = written(&mut set, check);
         values.extend(Message::parse(&raw).unwrap().plain().attributes().u64(role.attribute()));
         let _ = answer(&mut set, now, near, check, Some(487));
@@ -125,12 +125,12 @@ fn a_role_switch_ranks_all_pairs_anew_and_drops_nominations() {
     better.priority += 4;
     let addr = better.address.socket().unwrap();
     set.add_remote(at(0, 1), addr, better, |_| Permission::Granted).expect("room");
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     let valid = pair(&set, near, "192.0.2.5:5000");
     assert!(matches!(answer(&mut set, now, near, check, None), Outcome::Validated { .. }));
     set.nominate(now);
     assert!(set.pair(valid).unwrap().nominating);
-    let other = set.begin_check(now).expect("the nomination");
+    let other = set.begin_check(now, &mut rng()).expect("the nomination");
     assert_eq!(answer(&mut set, now, near, other, Some(487)), Outcome::Switched(Role::Controlled));
     let local = set.local_at(near).unwrap().candidate.priority;
     let ids: Vec<_> = set.pairs().map(|(id, _)| id).collect();
@@ -144,7 +144,7 @@ fn a_role_switch_ranks_all_pairs_anew_and_drops_nominations() {
     }
     set.nominate(now);
     let order: Vec<_> = std::iter::from_fn(|| {
-        let check = set.begin_check(now)?;
+        let check = set.begin_check(now, &mut rng())?;
         let (raw, to) = written(&mut set, check);
         assert!(!Message::parse(&raw).unwrap().plain().attributes().has(attr::USE_CANDIDATE));
         Some(to.ip().to_string())
@@ -164,7 +164,7 @@ fn a_failure_leaves_the_others_of_its_foundation_as_they_are() {
             remote(&mut set, here, 7, 65535, &format!("192.0.2.2:{}", 5000 + id));
         }
         let [first, frozen] = [0, 1].map(|id| pair(&set, BaseId(id), &format!("192.0.2.2:{}", 5000 + id)));
-        let check = set.begin_check(now).expect("a check");
+        let check = set.begin_check(now, &mut rng()).expect("a check");
         if let Some(code) = code {
             assert_eq!(answer(&mut set, now, BaseId(0), check, Some(code)), Outcome::Failed(first));
         } else {
@@ -186,7 +186,7 @@ fn only_a_symmetric_answer_validates_a_pair() {
         (0, "192.0.2.3:5000", false),
     ] {
         let (mut set, _, id) = one_pair(Role::Controlling);
-        let check = set.begin_check(test_epoch()).expect("a check");
+        let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
         base(&mut set, 1, at(0, 1), 2, "192.0.2.9:5000");
         let outcome = take(&mut set, check, BaseId(to), source, "192.0.2.1:5000");
         assert_eq!(matches!(outcome, Outcome::Validated { .. }), valid, "{to} {source}");
@@ -199,7 +199,7 @@ fn only_a_symmetric_answer_validates_a_pair() {
 #[test]
 fn an_asymmetric_answer_fails_its_pair_at_once_and_teaches_nothing() {
     let (mut set, near, id) = one_pair(Role::Controlling);
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     let (locals, remotes) = (set.locals().len(), set.remotes().len());
     let outcome = take(&mut set, check, near, "192.0.2.3:5000", "203.0.113.7:7000");
     assert_eq!((outcome, state(&set, id)), (Outcome::Failed(id), PairState::Failed));
@@ -213,7 +213,7 @@ fn an_asymmetric_answer_fails_its_pair_at_once_and_teaches_nothing() {
 fn a_check_without_an_answer_fails_its_pair_when_the_transaction_ends() {
     let (mut set, _, id) = one_pair(Role::Controlling);
     let now = test_epoch();
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     let mut seen = Vec::new();
     while let Some(due) = set.transaction_deadline() {
         assert_eq!(state(&set, id), PairState::InProgress);
@@ -231,7 +231,7 @@ fn an_authentic_error_response_fails_the_pair() {
     for code in [400, 401, 403, 420, 500] {
         let (mut set, near, id) = one_pair(Role::Controlling);
         let now = test_epoch();
-        let check = set.begin_check(now).expect("a check");
+        let check = set.begin_check(now, &mut rng()).expect("a check");
         assert_eq!(answer(&mut set, now, near, check, Some(code)), Outcome::Failed(id), "{code}");
         assert_eq!(state(&set, id), PairState::Failed);
         assert!(set.transaction_deadline().is_none(), "it is not asked again");
@@ -245,7 +245,7 @@ fn a_success_through_a_nat_makes_a_valid_pair() {
     remote(&mut set, at(0, 1), 7, 100, "192.0.2.2:6000");
     let frozen = pair(&set, near, "192.0.2.2:6000");
     assert_eq!(state(&set, frozen), PairState::Frozen);
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     let outcome = take(&mut set, check, near, "192.0.2.2:5000", "203.0.113.7:7000");
     assert_eq!(outcome, Outcome::Validated { pair: id, selected: false });
     let valid = set.pair(id).unwrap();
@@ -262,7 +262,7 @@ fn a_success_through_a_nat_makes_a_valid_pair() {
 fn a_local_peer_reflexive_candidate_makes_no_pairs() {
     let (mut set, near, _) = one_pair(Role::Controlling);
     remote(&mut set, at(0, 1), 8, 100, "192.0.2.3:5000");
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     let _ = take(&mut set, check, near, "192.0.2.2:5000", "203.0.113.7:7000");
     assert_eq!((set.locals().len(), set.pairs().count()), (2, 2));
     remote(&mut set, at(0, 1), 9, 100, "192.0.2.4:5000");
@@ -272,10 +272,10 @@ fn a_local_peer_reflexive_candidate_makes_no_pairs() {
 /// Validates the pair and has it nominated; returns the nominating check.
 fn nominating(set: &mut ChecklistSet, near: BaseId) -> (TransactionId, Check) {
     let now = test_epoch();
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     assert!(matches!(answer(set, now, near, check, None), Outcome::Validated { .. }));
     set.nominate(now);
-    let id = set.begin_check(now).expect("a nomination");
+    let id = set.begin_check(now, &mut rng()).expect("a nomination");
     (id, set.transactions.find(id).expect("open").owner)
 }
 
@@ -318,7 +318,7 @@ fn a_checklist_fails_when_a_component_has_neither_a_valid_pair_nor_one_to_check(
         base(&mut set, id, at(0, id + 1), u32::from(id) + 1, &format!("192.0.2.1:{}", 5000 + id));
         remote(&mut set, at(0, id + 1), 7, 65535, &format!("192.0.2.2:{}", 5000 + id));
     }
-    let checks = [0, 1].map(|_| set.begin_check(now).expect("a check"));
+    let checks = [0, 1].map(|_| set.begin_check(now, &mut rng()).expect("a check"));
     let conclude = |set: &mut ChecklistSet| {
         let spent = set.conclude_exhausted(now);
         (spent.len(), set.checklists()[0].state)
@@ -332,7 +332,7 @@ fn a_checklist_fails_when_a_component_has_neither_a_valid_pair_nor_one_to_check(
 
     let (mut set, near, _) = one_pair(Role::Controlled);
     set.end_local_candidates();
-    let check = set.begin_check(now).expect("a check");
+    let check = set.begin_check(now, &mut rng()).expect("a check");
     let _ = answer(&mut set, now, near, check, None);
     assert_eq!(conclude(&mut set), (0, ChecklistState::Running), "valid, and not nominated");
 }

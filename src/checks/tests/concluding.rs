@@ -5,7 +5,7 @@ use super::*;
 /// Answers every check that is begun, until none is left; the addresses asked, with a star for a nomination.
 fn checked(set: &mut ChecklistSet, now: Instant) -> Vec<String> {
     let mut asked = Vec::new();
-    while let Some(check) = set.begin_check(now).filter(|_| asked.len() < 50) {
+    while let Some(check) = set.begin_check(now, &mut rng()).filter(|_| asked.len() < 50) {
         let star = if set.nominates(check) { "*" } else { "" };
         let id = set.transactions.find(check).unwrap().owner.pair;
         asked.push(format!("{}{star}", written(set, check).1));
@@ -26,7 +26,7 @@ fn a_nomination_repeats_the_check_that_made_the_pair_valid() {
     }
     let mapped = "203.0.113.7:7000".parse().unwrap();
     for nominates in [false, true] {
-        let check = set.begin_check(now).expect("a check");
+        let check = set.begin_check(now, &mut rng()).expect("a check");
         assert_eq!(set.nominates(check), nominates);
         let (raw, to) = written(&mut set, check);
         assert_eq!(Message::parse(&raw).unwrap().plain().attributes().has(attr::USE_CANDIDATE), nominates);
@@ -37,7 +37,7 @@ fn a_nomination_repeats_the_check_that_made_the_pair_valid() {
         writer.integrity(&Key::short_term(REMOTE_PWD), Integrity::Sha1).fingerprint();
         let raw = Message::parse(writer.finish().unwrap()).unwrap();
         let id = pair(&set, near, "192.0.2.2:5000");
-        let outcome = set.handle_answer(now, near, to, raw);
+        let outcome = set.handle_answer(now, near, to, raw, &mut rng());
         assert_eq!(outcome, Outcome::Validated { pair: id, selected: nominates });
         set.nominate(now);
     }
@@ -82,12 +82,12 @@ fn a_nomination_ends_the_other_checks_of_its_component() {
         for (number, foundation) in [(2, 2), (3, 3), (4, 4), (5, 5), (6, 5)] {
             remote(&mut set, at(0, 1), foundation, 900 - number, &format!("192.0.2.{number}:5000"));
         }
-        let first = set.begin_check(now).expect("a check");
-        let under_way = set.begin_check(now).expect("another check");
+        let first = set.begin_check(now, &mut rng()).expect("a check");
+        let under_way = set.begin_check(now, &mut rng()).expect("another check");
         let _ = answer(&mut set, now, near, first, None);
         if role == Role::Controlling {
             set.nominate(now);
-            let nomination = set.begin_check(now).expect("a nomination");
+            let nomination = set.begin_check(now, &mut rng()).expect("a nomination");
             let _ = request(&mut set, near, at(0, 1), "192.0.2.4:5000", false);
             let _ = answer(&mut set, now, near, nomination, None);
         } else {
@@ -98,7 +98,7 @@ fn a_nomination_ends_the_other_checks_of_its_component() {
         assert!(set.is_selected(id));
         let list = &set.checklists()[0];
         assert!(list.triggered.is_empty() && list.waiting.is_empty() && !set.wants_slot(now));
-        assert_eq!(set.begin_check(now), None);
+        assert_eq!(set.begin_check(now, &mut rng()), None);
         assert_eq!(set.poll_timeout(now + lifetime(RTO)), None, "nothing is sent again, nothing fails");
         let _ = under_way;
     }
@@ -112,7 +112,7 @@ fn an_answer_to_a_check_that_a_nomination_ended_is_still_taken() {
     for number in 2..4 {
         remote(&mut set, at(0, 1), number, 900 - number as u16, &format!("192.0.2.{number}:5000"));
     }
-    let [first, other] = [0, 1].map(|_| set.begin_check(now).expect("a check"));
+    let [first, other] = [0, 1].map(|_| set.begin_check(now, &mut rng()).expect("a check"));
     let _ = answer(&mut set, now, near, first, None);
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", true);
     let outcome = answer(&mut set, now, near, other, None);
@@ -127,7 +127,7 @@ fn a_checklist_completes_when_each_of_its_components_has_a_nominated_pair() {
     for (id, component) in (0..).zip([at(1, 2), at(0, 1), at(0, 2), at(1, 1)]) {
         let near = base(&mut set, id, component, u32::from(id) + 1, &format!("192.0.2.1:{}", 5000 + id));
         let _ = request(&mut set, near, component, "192.0.2.2:5000", true);
-        let check = set.begin_check(now).expect("a triggered check");
+        let check = set.begin_check(now, &mut rng()).expect("a triggered check");
         assert_eq!(
             states.last().map_or(0, |states: &[ChecklistState; 2]| {
                 states.iter().filter(|it| **it == ChecklistState::Completed).count()
@@ -149,13 +149,13 @@ fn after_the_loss_of_the_selected_pair_only_renomination_nominates_another() {
         if renominates {
             set.nomination = Nomination::Renominate { settle: Duration::ZERO };
             let mut credentials = their_credentials();
-            credentials.options.push(crate::checks::set::RENOMINATION.into());
+            credentials.options.push(IceOption::RENOMINATION);
             set.set_remote_credentials(0, credentials);
         }
         remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
         let [first, second] = [0, 1]
             .map(|id| base(&mut set, id, at(0, 1), u32::from(id) + 1, &format!("192.0.2.{}:5000", 10 + id)));
-        let checks = [first, second].map(|near| (near, set.begin_check(now).expect("a check")));
+        let checks = [first, second].map(|near| (near, set.begin_check(now, &mut rng()).expect("a check")));
         for (near, check) in checks {
             let _ = answer(&mut set, now, near, check, None);
         }

@@ -19,7 +19,7 @@ fn reflexive(component: ComponentId, foundation: u32, addr: &str) -> Candidate {
 /// The destinations of all checks that can begin now, in their order.
 fn order(set: &mut ChecklistSet) -> Vec<String> {
     let next = || {
-        let check = set.begin_check(test_epoch())?;
+        let check = set.begin_check(test_epoch(), &mut rng())?;
         Some(written(set, check).1.to_string())
     };
     std::iter::from_fn(next).collect()
@@ -37,11 +37,11 @@ fn a_late_candidate_disturbs_no_pair() {
     for (number, preference) in [(1, 900), (2, 800), (3, 700), (4, 600)] {
         remote(&mut set, at(0, 1), number, preference, &format!("192.0.2.9:600{number}"));
     }
-    let first = set.begin_check(now).expect("a check");
+    let first = set.begin_check(now, &mut rng()).expect("a check");
     assert!(matches!(answer(&mut set, now, near, first, None), Outcome::Validated { .. }));
-    let second = set.begin_check(now).expect("a check");
+    let second = set.begin_check(now, &mut rng()).expect("a check");
     assert!(matches!(answer(&mut set, now, near, second, Some(400)), Outcome::Failed(_)));
-    let _ = set.begin_check(now).expect("a check");
+    let _ = set.begin_check(now, &mut rng()).expect("a check");
     let known = [1, 2, 3, 4].map(|number| pair(&set, near, &format!("192.0.2.9:600{number}")));
     let before = known.map(|id| state(&set, id));
     assert_eq!(before, [Succeeded, Failed, InProgress, Waiting]);
@@ -69,7 +69,8 @@ fn a_checklist_runs_until_it_is_completed_or_failed() {
             [base(&mut set, 0, first, 1, "192.0.2.1:5000"), base(&mut set, 1, second, 2, "192.0.2.1:5001")];
         remote(&mut set, first, 1, 9, "192.0.2.9:6000");
         remote(&mut set, second, 1, 9, "192.0.2.9:6001");
-        let checks = [set.begin_check(now), set.begin_check(now)].map(|check| check.expect("a check"));
+        let checks = [set.begin_check(now, &mut rng()), set.begin_check(now, &mut rng())]
+            .map(|check| check.expect("a check"));
         for ((check, base), code) in checks.into_iter().zip(bases).zip(answers) {
             assert_eq!(set.checklists()[0].state, ChecklistState::Running);
             let _ = answer(&mut set, now, base, check, code);
@@ -78,7 +79,7 @@ fn a_checklist_runs_until_it_is_completed_or_failed() {
             }
         }
         set.nominate(now);
-        while let Some(nomination) = set.begin_check(now) {
+        while let Some(nomination) = set.begin_check(now, &mut rng()) {
             assert_eq!(set.checklists()[0].state, ChecklistState::Running, "not nominated yet");
             let component = set.transactions.find(nomination).map(|it| it.owner.pair).expect("open");
             let base = set.pair(component).expect("a pair").base;
@@ -145,7 +146,7 @@ fn streams(limits: Limits, remotes: &[u16]) -> ChecklistSet {
         limits,
         tcp: crate::candidate::TcpRank::default(),
     };
-    let mut set = ChecklistSet::new(settings, &vec![1; remotes.len()], Rng::new([9; 32]));
+    let mut set = ChecklistSet::new(settings, &vec![1; remotes.len()], &mut rng());
     for (stream, count) in (0..).zip(remotes) {
         base(&mut set, stream, at(stream, 1), u32::from(stream) + 1, &format!("10.0.{stream}.1:5000"));
         for number in 0..*count {
@@ -294,7 +295,7 @@ fn families_alternate_by_priority_alone() {
         }
         let mut priorities = Vec::new();
         let mut families = String::new();
-        while let Some(check) = set.begin_check(test_epoch()) {
+        while let Some(check) = set.begin_check(test_epoch(), &mut rng()) {
             let pair = set.pair(set.transactions.find(check).expect("open").owner.pair).expect("a pair");
             priorities.push(pair.priority);
             families.push(if pair.destination.is_ipv6() { '6' } else { '4' });

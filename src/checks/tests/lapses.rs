@@ -1,8 +1,8 @@
 //! What was good once and is not any more: consent that lapsed, a peer that is replaced, a nomination without an answer.
 
 use super::*;
-use crate::checks::set::RENOMINATION;
 use crate::consent::EXPIRY;
+use crate::credentials::IceOption;
 
 const NEAR: &str = "192.0.2.1:5000";
 const FIRST: &str = "192.0.2.2:5000";
@@ -15,7 +15,7 @@ fn two_valid(role: Role) -> (ChecklistSet, BaseId) {
     remote(&mut set, at(0, 1), 7, 900, FIRST);
     remote(&mut set, at(0, 1), 8, 800, SECOND);
     for _ in 0..2 {
-        let check = set.begin_check(test_epoch()).expect("a check");
+        let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
         let outcome = answer(&mut set, test_epoch(), near, check, None);
         assert!(matches!(outcome, Outcome::Validated { selected: false, .. }), "{outcome:?}");
     }
@@ -43,7 +43,7 @@ fn a_pair_that_expires_has_lapsed_valid_pairs_checked_again() {
         let (mut set, near) = two_valid(Role::Controlled);
         let now = test_epoch() + after;
         set.expire(now, pair(&set, near, FIRST));
-        let check = set.begin_check(now);
+        let check = set.begin_check(now, &mut rng());
         let to = check.map(|check| written(&mut set, check).1.to_string());
         assert_eq!(to.as_deref(), again);
     }
@@ -68,7 +68,7 @@ fn a_crossing_restart_keeps_the_pairs_that_the_new_peer_has_checked() {
 
 pub(super) fn renominating(set: &mut ChecklistSet) {
     let mut credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
-    credentials.options.push(RENOMINATION.into());
+    credentials.options.push(IceOption::RENOMINATION);
     set.set_remote_credentials(0, credentials);
     set.nomination = Nomination::Renominate { settle: Duration::ZERO };
 }
@@ -82,13 +82,13 @@ fn a_nomination_that_nobody_answers_makes_room_for_one_of_another_pair() {
             renominating(&mut set);
         }
         set.nominate(start);
-        let check = set.begin_check(start).expect("a nomination");
+        let check = set.begin_check(start, &mut rng()).expect("a nomination");
         assert_eq!(written(&mut set, check).1.to_string(), FIRST);
         for rto in [1, 3] {
-            assert_eq!(set.begin_check(start + RTO * rto), None);
+            assert_eq!(set.begin_check(start + RTO * rto, &mut rng()), None);
             while set.poll_timeout(start + RTO * rto).is_some() {}
         }
-        let next = set.begin_check(start + RTO * 3);
+        let next = set.begin_check(start + RTO * 3, &mut rng());
         let to = next.map(|check| written(&mut set, check).1.to_string());
         assert_eq!(to.as_deref(), renominates.then_some(SECOND));
     }

@@ -25,7 +25,7 @@ fn reflexive(set: &mut ChecklistSet, addr: &str) {
 
 /// Where the checks go that begin at `now`, in their order.
 fn begun(set: &mut ChecklistSet, now: Instant) -> Vec<String> {
-    let ids: Vec<_> = std::iter::from_fn(|| set.begin_check(now)).collect();
+    let ids: Vec<_> = std::iter::from_fn(|| set.begin_check(now, &mut rng())).collect();
     ids.into_iter().map(|id| written(set, id).1.to_string()).collect()
 }
 
@@ -58,15 +58,15 @@ fn by_priority_the_best_pair_is_first_wherever_it_leads() {
 fn a_likely_pair_is_checked_again_until_it_answers() {
     let ((mut set, _), start) = (beyond(), test_epoch());
     remote(&mut set, at(0, 1), 3, 100, "198.18.1.77:5000");
-    let first = set.begin_check(start).expect("a check");
+    let first = set.begin_check(start, &mut rng()).expect("a check");
     assert_eq!(set.recheck_deadline(), Some(start + ms(55)));
-    assert!(!set.wants_slot(start + ms(54)) && set.begin_check(start + ms(54)).is_none());
+    assert!(!set.wants_slot(start + ms(54)) && set.begin_check(start + ms(54), &mut rng()).is_none());
     let mut seen = vec![first];
     for number in 1..=8 {
         let now = start + ms(55 * number);
         assert!(set.wants_slot(now));
-        seen.push(set.begin_check(now).expect("a re-check"));
-        assert_eq!(set.begin_check(now), None);
+        seen.push(set.begin_check(now, &mut rng()).expect("a re-check"));
+        assert_eq!(set.begin_check(now, &mut rng()), None);
     }
     let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), 9);
@@ -80,11 +80,11 @@ fn a_likely_pair_is_checked_again_until_it_answers() {
 fn the_answer_to_any_of_its_checks_counts_and_ends_them() {
     let ((mut set, near), start) = (beyond(), test_epoch());
     remote(&mut set, at(0, 1), 3, 100, "198.18.1.77:5000");
-    let first = set.begin_check(start).expect("a check");
-    let _ = set.begin_check(start + ms(55)).expect("a re-check");
+    let first = set.begin_check(start, &mut rng()).expect("a check");
+    let _ = set.begin_check(start + ms(55), &mut rng()).expect("a re-check");
     let outcome = answer(&mut set, start + ms(100), near, first, None);
     assert!(matches!(outcome, Outcome::Validated { .. }), "{outcome:?}");
-    assert!(!set.wants_slot(start + ms(110)) && set.begin_check(start + ms(110)).is_none());
+    assert!(!set.wants_slot(start + ms(110)) && set.begin_check(start + ms(110), &mut rng()).is_none());
 }
 
 /// Those that are less likely have their first check only every second slot meanwhile.
@@ -92,12 +92,12 @@ fn the_answer_to_any_of_its_checks_counts_and_ends_them() {
 fn first_checks_and_rechecks_share_the_slots() {
     let ((mut set, _), start) = (beyond(), test_epoch());
     remote(&mut set, at(0, 1), 1, 100, "198.18.1.77:5000");
-    assert!(set.begin_check(start).is_some());
+    assert!(set.begin_check(start, &mut rng()).is_some());
     for number in 1..5_u32 {
         remote(&mut set, at(0, 1), 1 + number, 900, &format!("10.9.9.{number}:5000"));
     }
     let at_slot = |set: &mut ChecklistSet, slot: u64| {
-        let check = set.begin_check(start + ms(55 + 50 * slot)).expect("a check");
+        let check = set.begin_check(start + ms(55 + 50 * slot), &mut rng()).expect("a check");
         written(set, check).1.ip().to_string()
     };
     assert_eq!(at_slot(&mut set, 0), "198.18.1.77");
@@ -113,11 +113,11 @@ fn requests_in_a_row_trigger_one_check() {
         let ((mut set, near), start) = (beyond(), test_epoch());
         set.recheck = recheck;
         remote(&mut set, at(0, 1), 3, 100, "198.18.1.77:5000");
-        assert!(set.begin_check(start).is_some());
+        assert!(set.begin_check(start, &mut rng()).is_some());
         let mut checks = 0;
         for step in 1..5 {
             let _ = request(&mut set, near, at(0, 1), "198.18.1.77:5000", false);
-            checks += usize::from(set.begin_check(start + ms(10 * step)).is_some());
+            checks += usize::from(set.begin_check(start + ms(10 * step), &mut rng()).is_some());
         }
         assert_eq!(checks, if recheck == Recheck::On { 1 } else { 4 });
     }

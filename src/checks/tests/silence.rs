@@ -21,7 +21,7 @@ fn states(set: &ChecklistSet, near: BaseId) -> [PairState; 3] {
 /// What is sent at `now`: retransmissions, and all checks that begin.
 fn sent(set: &mut ChecklistSet, now: Instant) -> (usize, Vec<String>) {
     let again = std::iter::from_fn(|| set.poll_timeout(now)).count();
-    let begun = std::iter::from_fn(|| set.begin_check(now)).collect::<Vec<_>>();
+    let begun = std::iter::from_fn(|| set.begin_check(now, &mut rng())).collect::<Vec<_>>();
     (again, begun.into_iter().map(|id| written(set, id).1.ip().to_string()).collect())
 }
 
@@ -47,14 +47,14 @@ fn two_unanswered_requests_hold_the_next_of_the_foundation_back_no_longer() {
 #[test]
 fn nothing_thaws_while_a_pair_is_waiting() {
     let ((mut set, near), start) = (siblings(), test_epoch());
-    assert!(set.begin_check(start).is_some());
+    assert!(set.begin_check(start, &mut rng()).is_some());
     while set.poll_timeout(start + RTO).is_some() {}
     while set.poll_timeout(start + RTO * 3).is_some() {}
     remote(&mut set, at(0, 1), 8, 1, "192.0.2.9:5000");
-    let check = set.begin_check(start + RTO * 3).expect("the one that waits");
+    let check = set.begin_check(start + RTO * 3, &mut rng()).expect("the one that waits");
     assert_eq!(written(&mut set, check).1.to_string(), "192.0.2.9:5000");
     assert_eq!(states(&set, near)[1..], [PairState::Frozen; 2]);
-    let check = set.begin_check(start + RTO * 3).expect("the next of the foundation");
+    let check = set.begin_check(start + RTO * 3, &mut rng()).expect("the next of the foundation");
     assert_eq!(written(&mut set, check).1.to_string(), "192.0.2.3:5000");
 }
 
@@ -62,7 +62,7 @@ fn nothing_thaws_while_a_pair_is_waiting() {
 #[test]
 fn a_check_that_begins_anew_holds_the_others_back_as_the_first_did() {
     let ((mut set, near), start) = (siblings(), test_epoch());
-    assert!(set.begin_check(start).is_some());
+    assert!(set.begin_check(start, &mut rng()).is_some());
     while set.poll_timeout(start + RTO).is_some() {}
     while set.poll_timeout(start + RTO * 3).is_some() {}
     let _ = request(&mut set, near, at(0, 1), "192.0.2.2:5000", false);

@@ -19,7 +19,7 @@ fn with_bases(role: Role, streams: u16, count: u16) -> ChecklistSet {
     set.nomination = Nomination::Renominate { settle: Duration::ZERO };
     for stream in 0..streams {
         let mut credentials = Credentials::new(REMOTE_UFRAG.parse().unwrap(), REMOTE_PWD.parse().unwrap());
-        credentials.options.push(crate::checks::set::RENOMINATION.into());
+        credentials.options.push(IceOption::RENOMINATION);
         set.set_remote_credentials(stream, credentials);
         remote(&mut set, at(stream, 1), u32::from(7 + stream), 900, &format!("192.0.2.2:{}", 6000 + stream));
         for number in 0..count {
@@ -36,7 +36,7 @@ fn validate(set: &mut ChecklistSet, now: Instant, base: u16, far: &str) -> PairI
     set.trigger(id);
     // Those of the other streams take turns.
     while set.pair(id).is_some_and(|pair| pair.transaction.is_none()) {
-        set.begin_check(now).expect("a check");
+        set.begin_check(now, &mut rng()).expect("a check");
     }
     let check = set.pair(id).and_then(|pair| pair.transaction).expect("a check");
     assert!(matches!(answer(set, now, BaseId(base), check, None), Outcome::Validated { .. }));
@@ -92,7 +92,7 @@ fn a_spare_pair_whose_selected_one_is_gone_is_checked_at_once() {
     set.remove_base(BaseId(0));
     set.keep_spares(test_epoch());
     assert_eq!(set.checklists()[0].triggered, [spare]);
-    assert!(set.begin_check(test_epoch()).is_some());
+    assert!(set.begin_check(test_epoch(), &mut rng()).is_some());
     set.keep_spares(test_epoch());
     assert!(set.checklists()[0].triggered.is_empty());
 }
@@ -102,11 +102,11 @@ fn a_spare_pair_whose_selected_one_is_gone_is_checked_at_once() {
 fn the_search_for_a_spare_pair_ends_with_one_and_begins_anew_without() {
     let (mut set, _, spare) = selected_and_spare(Role::Controlling, 3);
     let third = pair(&set, BaseId(2), FAR);
-    assert_eq!((state(&set, third), set.begin_check(test_epoch())), (PairState::Failed, None));
+    assert_eq!((state(&set, third), set.begin_check(test_epoch(), &mut rng())), (PairState::Failed, None));
     set.give_up(spare, crate::checks::Failure::ConsentLost);
     set.keep_spares(test_epoch());
     assert_eq!(state(&set, third), PairState::Waiting);
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     assert!(matches!(answer(&mut set, test_epoch(), BaseId(2), check, None), Outcome::Validated { .. }));
     set.keep_spares(test_epoch());
     assert_eq!(set.spare(at(0, 1)), Some(third));

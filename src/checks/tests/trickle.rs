@@ -29,9 +29,9 @@ fn the_turn_of_an_empty_checklist_goes_to_the_next_one_at_once() {
         remote(&mut set, at(1, 1), u32::from(number), number, &format!("192.0.2.2:600{number}"));
     }
     for _ in 0..4 {
-        assert!(set.begin_check(test_epoch()).is_some());
+        assert!(set.begin_check(test_epoch(), &mut rng()).is_some());
     }
-    assert_eq!(set.begin_check(test_epoch()), None);
+    assert_eq!(set.begin_check(test_epoch(), &mut rng()), None);
 }
 
 /// TRK-8-c: the pairs are spent and no local candidate is expected; the PAC timer is the caller's, and the peer's
@@ -43,7 +43,7 @@ fn a_checklist_fails_when_it_is_spent_and_no_local_candidate_is_expected() {
         let near = base(&mut set, 0, at(0, 1), 1, HOST);
         remote(&mut set, at(0, 1), 7, 65535, "192.0.2.2:5000");
         if spent {
-            let check = set.begin_check(test_epoch()).expect("a check");
+            let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
             assert!(matches!(answer(&mut set, test_epoch(), near, check, Some(400)), Outcome::Failed(_)));
         }
         if local_ended {
@@ -87,10 +87,10 @@ fn one_of_each(set: &mut ChecklistSet) -> BaseId {
         remote(set, at(0, 1), foundation, 100 - number, &format!("192.0.2.2:500{number}"));
     }
     for code in [None, Some(400)] {
-        let check = set.begin_check(test_epoch()).expect("a check");
+        let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
         let _ = answer(set, test_epoch(), near, check, code);
     }
-    set.begin_check(test_epoch()).expect("a check");
+    set.begin_check(test_epoch(), &mut rng()).expect("a check");
     assert_eq!(states(set), ALL);
     near
 }
@@ -128,8 +128,8 @@ fn full(fails: Option<u16>) -> ChecklistSet {
         remote(&mut set, at(0, 1), number, preference, &format!("192.0.2.2:500{number}"));
     }
     if let Some(code) = fails {
-        let _first = set.begin_check(test_epoch()).expect("a check");
-        let second = set.begin_check(test_epoch()).expect("a check");
+        let _first = set.begin_check(test_epoch(), &mut rng()).expect("a check");
+        let second = set.begin_check(test_epoch(), &mut rng()).expect("a check");
         let _ = answer(&mut set, test_epoch(), BaseId(0), second, Some(code));
     }
     set
@@ -191,7 +191,7 @@ fn a_new_pair_whose_foundation_has_succeeded_is_waiting() {
     let near = base(&mut set, 0, at(0, 1), 1, HOST);
     base(&mut set, 1, at(0, 2), 1, "192.0.2.1:5001");
     remote(&mut set, at(0, 1), 7, 100, "192.0.2.2:5000");
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     let _ = answer(&mut set, test_epoch(), near, check, None);
     remote(&mut set, at(0, 2), 7, 100, "192.0.2.2:5001");
     assert_eq!(states(&set), [PairState::Succeeded, PairState::Waiting]);
@@ -207,7 +207,7 @@ fn any_other_new_pair_is_frozen() {
         remote(&mut set, at(0, 1), 7, 100, "192.0.2.2:5000");
         // Not checked, or failed: neither is a success.
         if first.is_some() {
-            let check = set.begin_check(test_epoch()).expect("a check");
+            let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
             let _ = answer(&mut set, test_epoch(), near, check, first);
         }
         remote(&mut set, at(0, 2), 7, 100, "192.0.2.2:5001");

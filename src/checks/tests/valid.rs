@@ -16,7 +16,7 @@ fn seen_from(set: &mut ChecklistSet, base: BaseId, id: TransactionId, mapped: &s
     writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, mapped.parse().expect(mapped));
     writer.integrity(&Key::short_term(REMOTE_PWD), Integrity::Sha1).fingerprint();
     let message = Message::parse(writer.finish().unwrap()).unwrap();
-    set.handle_answer(test_epoch(), base, source, message)
+    set.handle_answer(test_epoch(), base, source, message, &mut rng())
 }
 
 fn valid(set: &ChecklistSet) -> Vec<PairId> {
@@ -52,7 +52,7 @@ fn the_valid_pair_is_that_of_the_candidate_that_the_peer_saw() {
                 set.add_reflexive(near, at(0, 1), reflexive(MAPPED));
             }
             remote(&mut set, at(0, 1), 7, 900, FAR);
-            let check = set.begin_check(test_epoch()).expect("a check");
+            let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
             let checked = pair(&set, near, FAR);
             let expected = pair(&set, BaseId(valid_base), FAR);
             let outcome = seen_from(&mut set, near, check, mapped);
@@ -74,10 +74,10 @@ fn a_nomination_selects_the_pair_that_the_peer_saw() {
     let near = base(&mut set, 0, at(0, 1), 1, NEAR);
     base(&mut set, 1, at(0, 1), 2, OTHER);
     remote(&mut set, at(0, 1), 7, 900, FAR);
-    let check = set.begin_check(test_epoch()).expect("a check");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
     assert!(matches!(seen_from(&mut set, near, check, NEAR), Outcome::Validated { .. }));
     set.nominate(test_epoch());
-    let check = set.begin_check(test_epoch()).expect("the nomination");
+    let check = set.begin_check(test_epoch(), &mut rng()).expect("the nomination");
     let other = pair(&set, BaseId(1), FAR);
     assert_eq!(seen_from(&mut set, near, check, OTHER), Outcome::Validated { pair: other, selected: true });
     assert!(set.is_selected(other));
@@ -92,7 +92,7 @@ fn valid_pairs_are_in_the_order_of_their_own_priorities() {
         let second = base(&mut set, 1, at(0, 1), 2, OTHER);
         remote(&mut set, at(0, 1), 7, 900, FAR);
         for (base, mapped) in [(near, MAPPED), (second, OTHER)] {
-            let check = set.begin_check(test_epoch()).expect("a check");
+            let check = set.begin_check(test_epoch(), &mut rng()).expect("a check");
             assert!(matches!(seen_from(&mut set, base, check, mapped), Outcome::Validated { .. }));
         }
         let (through_nat, direct) = (pair(&set, near, FAR), pair(&set, second, FAR));

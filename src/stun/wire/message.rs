@@ -1,9 +1,11 @@
 //! One pass over a received message: its structure, and where its integrity begins.
 #![warn(clippy::indexing_slicing)]
 
+use std::num::NonZeroU32;
+
 use super::{
     Attributes, Class, HEADER, MAGIC_COOKIE, MAX_ATTRIBUTES, MAX_MESSAGE, Method, TransactionId, attr,
-    fingerprint, padded, split_type, tlv,
+    fingerprint, split_attribute, split_type,
 };
 
 /// Why bytes are not a STUN message. For counters and traces: nobody answers these.
@@ -33,6 +35,10 @@ pub enum Malformed {
     Fingerprint,
 }
 
+/// Where the header of an attribute begins: behind that of the message, and below 2^16 + 20. A message is handed on by
+/// value, so it is small.
+type Offset = NonZeroU32;
+
 /// A message whose structure was checked in one pass. It shows its header only: attributes are read through
 /// [`Verified`](crate::stun::Verified) or [`Plain`].
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +48,9 @@ pub struct Message<'a> {
     method: Method,
     transaction_id: TransactionId,
     /// Where the readable attributes end: at the first integrity attribute or FINGERPRINT.
-    visible: usize,
-    /// Offsets of the attribute headers.
-    integrity: Option<usize>,
-    integrity_sha256: Option<usize>,
+    visible: u32,
+    integrity: Option<Offset>,
+    integrity_sha256: Option<Offset>,
     fingerprint: bool,
 }
 
@@ -75,7 +80,7 @@ impl<'a> Message<'a> {
             class,
             method,
             transaction_id: TransactionId(id),
-            visible: raw.len(),
+            visible: raw.len() as u32,
             integrity: None,
             integrity_sha256: None,
             fingerprint: false,
@@ -85,53 +90,49 @@ impl<'a> Message<'a> {
     }
 
     fn walk(&mut self) -> Result<(), Malformed> {
-        let mut at = HEADER;
-        let mut count = 0;
-        while at < self.raw.len() {
+        let raw = self.raw;
+        let (mut rest, mut count) = (raw.get(HEADER..).unwrap_or_default(), 0);
+        while !rest.is_empty() {
             count += 1;
             if count > MAX_ATTRIBUTES {
                 return Err(Malformed::TooMany);
             }
-            let (kind, length) = tlv(self.raw, at).ok_or(Malformed::Attribute(0))?;
-            let next = at + 4 + padded(length);
-            if next > self.raw.len() {
-                return Err(Malformed::Attribute(kind));
-            }
+            let at = raw.len() - rest.len();
+            let offset = at as u32;
+            let (kind, value, next) = split_attribute(rest).map_err(Malformed::Attribute)?;
+            rest = next;
             // RFC 8489 §14.5, §14.6: what follows an integrity attribute is ignored, but for the SHA-256 one
             // and FINGERPRINT. A second one of a kind is ignored with the rest.
             match kind {
                 attr::MESSAGE_INTEGRITY if self.integrity.is_none() && self.integrity_sha256.is_none() => {
-                    if length != 20 {
+                    if value.len() != 20 {
                         return Err(Malformed::Attribute(kind));
                     }
-                    self.integrity = Some(at);
-                    self.visible = self.visible.min(at);
+                    self.integrity = Offset::new(offset);
+                    self.visible = self.visible.min(offset);
                 }
                 attr::MESSAGE_INTEGRITY_SHA256 if self.integrity_sha256.is_none() => {
-                    if !(16..=32).contains(&length) || length % 4 != 0 {
+                    if !(16..=32).contains(&value.len()) || value.len() % 4 != 0 {
                         return Err(Malformed::Attribute(kind));
                     }
-                    self.integrity_sha256 = Some(at);
-                    self.visible = self.visible.min(at);
+                    self.integrity_sha256 = Offset::new(offset);
+                    self.visible = self.visible.min(offset);
                 }
                 attr::FINGERPRINT => {
-                    if length != 4 {
+                    if value.len() != 4 {
                         return Err(Malformed::Attribute(kind));
                     }
-                    if next != self.raw.len() {
+                    if !rest.is_empty() {
                         return Err(Malformed::FingerprintNotLast);
                     }
-                    let (before, value) = (self.raw.get(..at), self.raw.get(at + 4..next));
-                    let crc = before.map(|before| fingerprint(before).to_be_bytes());
-                    if crc.as_ref().map(<[u8; 4]>::as_slice) != value {
+                    if fingerprint(raw.get(..at).unwrap_or_default()).to_be_bytes() != value {
                         return Err(Malformed::Fingerprint);
                     }
                     self.fingerprint = true;
-                    self.visible = self.visible.min(at);
+                    self.visible = self.visible.min(offset);
                 }
                 _ => {}
             }
-            at = next;
         }
         Ok(())
     }
@@ -178,15 +179,15 @@ impl<'a> Message<'a> {
     }
 
     pub(in crate::stun) fn attributes(&self) -> Attributes<'a> {
-        Attributes::new(self.raw.get(..self.visible).unwrap_or_default())
+        Attributes::new(self.raw.get(..self.visible as usize).unwrap_or_default())
     }
 
     pub(in crate::stun) fn integrity_at(&self) -> Option<usize> {
-        self.integrity
+        self.integrity.map(|at| at.get() as usize)
     }
 
     pub(in crate::stun) fn integrity_sha256_at(&self) -> Option<usize> {
-        self.integrity_sha256
+        self.integrity_sha256.map(|at| at.get() as usize)
     }
 }
 

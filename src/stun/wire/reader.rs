@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{HEADER, padded, tlv};
+use super::{HEADER, split_attribute};
 
 /// The readable attributes of a message, in order. Of several of a type the first counts (RFC 8489 §14).
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +19,10 @@ impl<'a> Attributes<'a> {
 
     /// Type and value of each attribute.
     pub fn iter(&self) -> impl Iterator<Item = (u16, &'a [u8])> + use<'a> {
-        let raw = self.raw;
-        let mut at = HEADER;
+        let mut rest = self.raw.get(HEADER..).unwrap_or_default();
         std::iter::from_fn(move || {
-            let (kind, length) = tlv(raw, at)?;
-            let value = raw.get(at + 4..at + 4 + length)?;
-            at += 4 + padded(length);
+            let (kind, value, next) = split_attribute(rest).ok()?;
+            rest = next;
             Some((kind, value))
         })
     }

@@ -24,20 +24,27 @@ impl<'b> Writer<'b> {
     /// Starts a message.
     pub fn new(buf: &'b mut [u8], class: Class, method: Method, id: TransactionId) -> Self {
         let mut writer = Self { buf, at: 0, refused: false };
-        writer.bytes(&join_type(class, method).to_be_bytes());
-        writer.bytes(&[0, 0]);
-        writer.bytes(&MAGIC_COOKIE.to_be_bytes());
-        writer.bytes(&id.0);
+        if let Some((head, transaction)) = writer.room(HEADER).and_then(<[u8]>::split_first_chunk_mut) {
+            let ([t0, t1], [c0, c1, c2, c3]) =
+                (join_type(class, method).to_be_bytes(), MAGIC_COOKIE.to_be_bytes());
+            *head = [t0, t1, 0, 0, c0, c1, c2, c3];
+            transaction.copy_from_slice(&id.0);
+        }
         writer
     }
 
     /// Adds an attribute.
     pub fn put(&mut self, kind: u16, value: &[u8]) -> &mut Self {
-        self.bytes(&kind.to_be_bytes());
-        self.bytes(&(value.len() as u16).to_be_bytes());
-        self.bytes(value);
-        self.bytes([0; 3].get(..padded(value.len()) - value.len()).unwrap_or_default());
-        self.refused |= value.len() > usize::from(u16::MAX);
+        let Ok(length) = u16::try_from(value.len()) else { return self.refuse() };
+        let Some((head, rest)) = self.room(4 + padded(value.len())).and_then(<[u8]>::split_first_chunk_mut)
+        else {
+            return self;
+        };
+        let ([t0, t1], [l0, l1]) = (kind.to_be_bytes(), length.to_be_bytes());
+        *head = [t0, t1, l0, l1];
+        let (to, padding) = rest.split_at_mut(value.len());
+        to.copy_from_slice(value);
+        padding.fill(0);
         self
     }
 
@@ -121,14 +128,14 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Appends attributes that are encoded and padded already.
-    pub(in crate::stun) fn bytes(&mut self, bytes: &[u8]) {
-        match self.buf.get_mut(self.at..self.at + bytes.len()) {
-            Some(room) if !self.refused => {
-                room.copy_from_slice(bytes);
-                self.at += bytes.len();
-            }
-            _ => self.refused = true,
+    /// The next so many bytes, to be written; `None` once something did not fit.
+    fn room(&mut self, length: usize) -> Option<&mut [u8]> {
+        let from = self.at;
+        let room = self.buf.get_mut(from..from + length).filter(|_| !self.refused);
+        match room {
+            Some(_) => self.at += length,
+            None => self.refused = true,
         }
+        room
     }
 }
