@@ -153,7 +153,7 @@ fn renomination_moves_the_path_while_the_restart_is_on_its_way() {
         roam(&mut world, a, ms(0));
         // What the driver grants: four round trips.
         world.run_for(ms(120));
-        world.with_agent(a, |agent, now| agent.restart(now));
+        world.with_agent(a, floe::Agent::restart);
         let took = until_data(&mut world, hosts, slow);
         assert_eq!([beginnings(&world, a), beginnings(&world, b)], [2, 1], "{roles:?} {took:?} {world}");
         world.run_until(secs(20), |w| beginnings(w, b) == 2 && w.completed(a) && w.completed(b));
@@ -178,7 +178,7 @@ fn a_host_that_moved_with_its_relay_signals_its_new_addresses_too() {
         roam(&mut world, a, ms(0));
         world.run_for(pause);
         let before = world.signals(a).len();
-        world.with_agent(a, |agent, now| agent.restart(now));
+        world.with_agent(a, floe::Agent::restart);
         world.run_for(secs(5));
         let signals = world.signals(a).split_off(before);
         let mut kinds: Vec<_> = signals

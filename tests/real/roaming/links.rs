@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::Session;
+use crate::peer::Signals;
+
+use super::{Session, Setup};
 
 #[test]
 #[ignore = "needs root, ip and nft"]
@@ -24,6 +26,49 @@ fn another_link_takes_over_from_one_that_goes_down() {
     session.comes_back("another link");
     assert_eq!(session.path(), "10.3.0.2 10.2.0.2");
     assert_eq!(session.restarts(), [1, 1], "{}", session.report());
+}
+
+/// The host that moves does not nominate.
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn the_controlled_host_goes_to_another_link() {
+    let mut session = Session::connected();
+    session.goes(2);
+    session.comes_back("another link of the controlled host");
+    assert_eq!(session.path(), "10.1.0.2 10.4.0.2");
+    assert_eq!(session.restarts(), [1, 1], "{}", session.report());
+}
+
+/// Signals are on their way for longer than all this takes: data has to come back without them.
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn data_comes_back_before_any_signal_has_arrived() {
+    for side in [1, 2] {
+        let mut session = Session::connected();
+        session.pair.signals = Signals::Held;
+        session.goes(side);
+        session.comes_back(&format!("host {side} goes, and no signal arrives"));
+        session.pair.signals = Signals::Carried;
+        session.gap = [Duration::ZERO; 2];
+        session.comes_back("the signals arrive");
+    }
+}
+
+/// With TCP candidates: what listens on an address that has gone is closed, and the new one is listened on.
+#[test]
+#[ignore = "needs root, ip, nft and ss"]
+fn no_one_listens_on_an_address_that_has_gone() {
+    let mut session = Session::of(Setup { args: [&["--no-ipv6", "--tcp"]; 2], ..Setup::default() });
+    let listening = |session: &Session| {
+        let output = session.lab.command("host1", "ss").args(["-Hltn"]).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(listening(&session).contains("10.1.0.2:"));
+    session.goes(1);
+    session.comes_back("another link, with TCP candidates");
+    let now = listening(&session);
+    assert!(now.contains("10.3.0.2:") && !now.contains("10.1.0.2:"), "{now}");
 }
 
 /// Make-before-break: the second link is there before the first one goes.

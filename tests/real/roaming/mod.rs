@@ -74,7 +74,7 @@ impl Session {
             |host, role, args: &[&str]| Peer::spawn(&lab, host, &[&[role], &servers[..], args].concat());
         let peers =
             [peer("host1", "--controlling", setup.args[0]), peer("host2", "--controlled", setup.args[1])];
-        let mut pair = Pair { peers };
+        let mut pair = Pair::of(peers);
         pair.connect(&lab, Duration::from_secs(20));
         let mut session =
             Self { pair, server, lab, seen: [0; 2], last: [Instant::now(); 2], gap: [Duration::ZERO; 2] };
