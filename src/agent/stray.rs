@@ -14,16 +14,13 @@ use super::config::Failover;
 use super::flow::InUse;
 use super::liveness::Liveness;
 use crate::checks::PairId;
-use crate::time::{Duration, Instant};
-
-/// A check of the peer says where it is for so long.
-const FRESH: Duration = Duration::from_secs(10);
+use crate::time::Instant;
 
 /// What is known of a component whose peer may be elsewhere.
 #[derive(Debug, Default)]
 pub(super) struct Stray {
-    /// The pair that the peer has checked last of those that are not valid, and when.
-    pair: Option<(PairId, Instant)>,
+    /// The pair that the peer has checked last of those that are not valid.
+    pair: Option<PairId>,
     /// Nothing comes on the pair in use.
     pub(super) silent: bool,
 }
@@ -42,7 +39,7 @@ impl Agent {
         let Some(component) = self.checks.pair(pair).map(|pair| pair.component) else { return };
         let index = self.flows.iter().position(|flow| flow.component == component);
         let Some(index) = index.filter(|index| self.is_current(*index, generation)) else { return };
-        self.flows[index].stray.pair = Some((pair, now));
+        self.flows[index].stray.pair = Some(pair);
         if self.flows[index].stray.silent {
             self.check_stray(now, index);
         }
@@ -55,10 +52,9 @@ impl Agent {
     }
 
     fn check_stray(&mut self, now: Instant, index: usize) {
-        let stray = &mut self.flows[index].stray;
-        let fresh = stray.pair.take().filter(|(_, at)| now < *at + FRESH);
-        if let Some((pair, _)) = fresh.filter(|_| self.config.failover == Failover::On)
-            && self.checks.check_stray(pair)
+        if let Some(pair) = self.flows[index].stray.pair.take()
+            && self.config.failover == Failover::On
+            && self.checks.check_stray(now, pair)
         {
             self.wake_up(now);
         }

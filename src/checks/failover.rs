@@ -20,6 +20,8 @@ const MAX_DOUBLED: u8 = 7;
 const RETRY: Duration = Duration::from_secs(2);
 /// How often that is tried, twice as long after the last failure each time: the last time 17 min after the one before.
 const MAX_RETRIES: u8 = 10;
+/// A check of the peer says where it is for so long.
+const FRESH: Duration = Duration::from_secs(10);
 /// Other pairs that are asked.
 pub const MAX_OTHERS: usize = 3;
 
@@ -131,9 +133,12 @@ impl ChecklistSet {
 
     /// The peer has checked this pair, which is not valid, and the selected one is silent: it is checked back, if both know
     /// renomination. Returns whether it is.
-    pub fn check_stray(&mut self, id: PairId) -> bool {
+    pub fn check_stray(&mut self, now: Instant, id: PairId) -> bool {
         let renominates = |pair: &&Pair| self.sends_checks() && self.renominates(pair.component.stream);
-        let idle = |pair: &&Pair| pair.valid.is_none() && !pair.is_under_check();
+        let idle = |pair: &&Pair| {
+            let lately = pair.heard.is_some_and(|at| now < at + FRESH);
+            lately && pair.valid.is_none() && !pair.is_under_check()
+        };
         let Some(state) = self.pair(id).filter(renominates).filter(idle).map(|pair| pair.state) else {
             return false;
         };

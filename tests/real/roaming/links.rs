@@ -39,6 +39,17 @@ fn the_controlled_host_goes_to_another_link() {
     assert_eq!(session.restarts(), [1, 1], "{}", session.report());
 }
 
+/// IPv4 and IPv6 come one after the other, and are one change.
+#[test]
+#[ignore = "needs root, ip and nft"]
+fn a_host_of_both_families_goes_to_another_network() {
+    let mut session = Session::of(Setup { args: [&[]; 2], ..Setup::default() });
+    session.goes(1);
+    session.comes_back("another network of IPv4 and IPv6");
+    assert_eq!(session.path(), "2001:db8:3::2 2001:db8:2::2", "{}", session.report());
+    assert!(session.restarts()[0] <= 2, "{}", session.report());
+}
+
 /// Signals are on their way for longer than all this takes: data has to come back without them.
 #[test]
 #[ignore = "needs root, ip and nft"]
