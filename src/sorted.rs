@@ -40,6 +40,11 @@ impl<T: Ord> Sorted<T> {
         self.0.binary_search_by(order).ok().map(|at| &self.0[at])
     }
 
+    /// The elements from the first one on for which `is_at_least` holds, as it does for all after that.
+    pub(crate) fn from(&self, is_at_least: impl Fn(&T) -> bool) -> std::slice::Iter<'_, T> {
+        self.0[self.0.partition_point(|element| !is_at_least(element))..].iter()
+    }
+
     /// The smallest element.
     pub(crate) fn first(&self) -> Option<&T> {
         self.0.first()

@@ -201,13 +201,20 @@ impl Wire {
         }
     }
 
-    /// The next check that the controlling side sends, as its peer gets it, and nothing else of that instant.
+    /// The next check that the controlling side sends on the selected pair, as its peer gets it, and nothing else of that
+    /// instant.
     #[allow(dead_code, reason = "not every bench uses it")]
     pub(crate) fn next_consent_request(&mut self) -> (u32, SocketAddr, Vec<u8>) {
         self.flight.clear();
+        let path = self.path();
         loop {
             self.turn();
-            let request = |parcel: &Parcel| parcel.to == 1 && parcel.payload.starts_with(&[0, 1]);
+            let is_selected = |parcel: &Parcel| {
+                (parcel.source, addr(1, parcel.socket)) == (addr(0, path.socket().0), path.destination())
+            };
+            let request = |parcel: &Parcel| {
+                parcel.to == 1 && parcel.payload.starts_with(&[0, 1]) && is_selected(parcel)
+            };
             if let Some(Reverse(parcel)) = self.flight.iter().find(|Reverse(parcel)| request(parcel)) {
                 return (parcel.socket, parcel.source, parcel.payload.clone());
             }

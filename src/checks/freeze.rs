@@ -14,13 +14,12 @@
 
 use std::cmp::Reverse;
 
-use smallvec::SmallVec;
-
 use super::pair::{Pair, PairId, PairState};
 use super::request::Check;
 use super::room::reserve_first;
 use super::set::ChecklistSet;
 use crate::candidate::Foundation;
+use crate::hash::hash_of;
 use crate::sorted::Sorted;
 use crate::stun::TransactionId;
 use crate::time::Instant;
@@ -77,8 +76,8 @@ struct Group {
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     list: Vec<Group>,
-    /// Places of those that have pairs, in the order of their keys.
-    by_key: SmallVec<[GroupId; 4]>,
+    /// Those that have pairs, by the hash of their key.
+    by_hash: Sorted<(u64, GroupId)>,
     /// Places in the list that no pair needs any more.
     free: Vec<GroupId>,
     /// Those with Frozen pairs and nothing Waiting or In-Progress, silent ones aside.
@@ -91,20 +90,15 @@ impl Groups {
     /// The group of the combination of a local and a remote foundation (RFC 8445 §6.1.2.6), with one more pair in it.
     pub(super) fn join(&mut self, local: Foundation, remote: Foundation) -> GroupId {
         let key = (local, remote);
-        let id = match self.place_of(&key) {
-            Ok(at) => self.by_key[at],
-            Err(at) => self.found(key, at),
-        };
+        let hash = hash_of(&key);
+        let mut like = self.by_hash.from(|(other, _)| *other >= hash).take_while(|(other, _)| *other == hash);
+        let known = like.find(|(_, id)| self.list[usize::from(id.0)].key == key).map(|(_, id)| *id);
+        let id = known.unwrap_or_else(|| self.found(key, hash));
         self.list[usize::from(id.0)].members += 1;
         id
     }
 
-    /// Where a key is among those in order, or would be.
-    fn place_of(&self, key: &(Foundation, Foundation)) -> Result<usize, usize> {
-        self.by_key.binary_search_by(|id| self.list[usize::from(id.0)].key.cmp(key))
-    }
-
-    fn found(&mut self, key: (Foundation, Foundation), at: usize) -> GroupId {
+    fn found(&mut self, key: (Foundation, Foundation), hash: u64) -> GroupId {
         let group = Group { key, members: 0, active: 0, succeeded: 0, frozen: Sorted::default(), top: None };
         let id = if let Some(id) = self.free.pop() {
             self.list[usize::from(id.0)] = group;
@@ -114,7 +108,7 @@ impl Groups {
             self.list.push(group);
             GroupId((self.list.len() - 1) as u16)
         };
-        self.by_key.insert(at, id);
+        self.by_hash.insert((hash, id));
         id
     }
 
@@ -124,10 +118,7 @@ impl Groups {
         let group = &mut self.list[usize::from(id.0)];
         group.members -= 1;
         if group.members == 0 {
-            let key = group.key;
-            if let Ok(at) = self.place_of(&key) {
-                self.by_key.remove(at);
-            }
+            self.by_hash.remove(&(hash_of(&group.key), id));
             self.free.push(id);
         }
     }
@@ -225,7 +216,7 @@ impl Groups {
         for group in &mut self.list {
             group.frozen.shrink_to(0);
         }
-        self.by_key.shrink_to_fit();
+        self.by_hash.shrink_to(0);
         self.thawable.shrink_to(0);
     }
 

@@ -30,7 +30,8 @@ pub enum Likelihood {
     /// Nothing is known.
     Plain,
     /// From behind a NAT whose outside a server has told, to an address that a server has told the peer, or to a
-    /// relay.
+    /// relay. None from a relay of ours: what opens the peer's NAT to it is a packet of the peer, which arrives here and is
+    /// answered by a check, so that another one of our own gains nothing.
     Told,
     /// Both ends are in one subnet, /24 or /64.
     Near,
@@ -71,7 +72,7 @@ pub(super) fn of(near: &Local, is_told: bool, far: &Remote) -> Likelihood {
         // From the outside nobody reaches it.
         CandidateType::Host if is_private(peer) => Likelihood::Unlikely,
         CandidateType::Host => Likelihood::Plain,
-        _ if relayed || is_told => Likelihood::Told,
+        _ if is_told => Likelihood::Told,
         _ => Likelihood::Plain,
     }
 }

@@ -5,7 +5,7 @@
 //! on the way; the next one would leave half a second later. This is beyond RFC 8445, which neither forbids a further
 //! check of a pair nor asks for it; every one is a transaction of its own, paced as all are (§14.2), at most
 //! - every second one of the slots where less likely pairs wait for their first check,
-//! - one per pair in 55 ms, or in a Ta if that is longer,
+//! - one per pair in 56 ms, or in a Ta if that is longer,
 //! - eight per pair, and as many again for its nomination.
 //!
 //! The transaction before is not repeated any more; its answer still counts. [`Recheck::Off`] switches all of it off.
@@ -27,8 +27,9 @@ pub enum Recheck {
     Off,
 }
 
-/// From one check of a pair to the next; what is more than 50 ms lets an answer after just that arrive first.
-const SPACING: Duration = Duration::from_millis(55);
+/// From one check of a pair to the next; what is more than 50 ms lets an answer after just that arrive first, also where
+/// the check before had to wait for a slot or two.
+const SPACING: Duration = Duration::from_millis(56);
 /// From the first check of a pair to that after a triggered one: the peer's NAT is open then, only a loss is a reason to
 /// ask again, and most round trips are shorter.
 const UNHINDERED: Duration = Duration::from_millis(105);

@@ -53,17 +53,17 @@ fn by_priority_the_best_pair_is_first_wherever_it_leads() {
     assert_eq!(begun(&mut set, test_epoch()), ["10.9.9.9:5000", "198.18.1.77:5000"]);
 }
 
-/// Not before 55 ms, eight times, and each with a transaction of its own, of which only the last is sent again.
+/// Not before 56 ms, eight times, and each with a transaction of its own, of which only the last is sent again.
 #[test]
 fn a_likely_pair_is_checked_again_until_it_answers() {
     let ((mut set, _), start) = (beyond(), test_epoch());
     remote(&mut set, at(0, 1), 3, 100, "198.18.1.77:5000");
     let first = set.begin_check(start, &mut rng()).expect("a check");
-    assert_eq!(set.recheck_deadline(), Some(start + ms(55)));
-    assert!(!set.wants_slot(start + ms(54)) && set.begin_check(start + ms(54), &mut rng()).is_none());
+    assert_eq!(set.recheck_deadline(), Some(start + ms(56)));
+    assert!(!set.wants_slot(start + ms(55)) && set.begin_check(start + ms(55), &mut rng()).is_none());
     let mut seen = vec![first];
     for number in 1..=8 {
-        let now = start + ms(55 * number);
+        let now = start + ms(56 * number);
         assert!(set.wants_slot(now));
         seen.push(set.begin_check(now, &mut rng()).expect("a re-check"));
         assert_eq!(set.begin_check(now, &mut rng()), None);
@@ -71,7 +71,7 @@ fn a_likely_pair_is_checked_again_until_it_answers() {
     let distinct: std::collections::BTreeSet<_> = seen.iter().collect();
     assert_eq!(distinct.len(), 9);
     assert_eq!(set.recheck_deadline(), None, "eight are enough");
-    let last = start + ms(55 * 8) + RTO;
+    let last = start + ms(56 * 8) + RTO;
     assert_eq!(set.poll_timeout(last), Some(Timeout::Retransmit(seen[8])));
     assert_eq!(set.poll_timeout(last), None, "the others are cancelled");
 }
@@ -81,10 +81,10 @@ fn the_answer_to_any_of_its_checks_counts_and_ends_them() {
     let ((mut set, near), start) = (beyond(), test_epoch());
     remote(&mut set, at(0, 1), 3, 100, "198.18.1.77:5000");
     let first = set.begin_check(start, &mut rng()).expect("a check");
-    let _ = set.begin_check(start + ms(55), &mut rng()).expect("a re-check");
+    let _ = set.begin_check(start + ms(56), &mut rng()).expect("a re-check");
     let outcome = answer(&mut set, start + ms(100), near, first, None);
     assert!(matches!(outcome, Outcome::Validated { .. }), "{outcome:?}");
-    assert!(!set.wants_slot(start + ms(110)) && set.begin_check(start + ms(110), &mut rng()).is_none());
+    assert!(!set.wants_slot(start + ms(112)) && set.begin_check(start + ms(112), &mut rng()).is_none());
 }
 
 /// Those that are less likely have their first check only every second slot meanwhile.
@@ -97,7 +97,7 @@ fn first_checks_and_rechecks_share_the_slots() {
         remote(&mut set, at(0, 1), 1 + number, 900, &format!("10.9.9.{number}:5000"));
     }
     let at_slot = |set: &mut ChecklistSet, slot: u64| {
-        let check = set.begin_check(start + ms(55 + 50 * slot), &mut rng()).expect("a check");
+        let check = set.begin_check(start + ms(56 + 50 * slot), &mut rng()).expect("a check");
         written(set, check).1.ip().to_string()
     };
     assert_eq!(at_slot(&mut set, 0), "198.18.1.77");
