@@ -33,7 +33,9 @@ impl Agent {
         let Some(liveness) = self.flows.get_mut(index).and_then(|flow| flow.liveness.as_mut()) else {
             return;
         };
-        if liveness.heard(now) {
+        let is_news = liveness.heard(now);
+        self.flows[index].stray.silent = false;
+        if is_news && let Some(liveness) = self.flows[index].liveness.as_mut() {
             let news = liveness.refute();
             self.announce(index, news);
             self.wake_up(now);
@@ -44,7 +46,7 @@ impl Agent {
     pub(super) fn note_check(&mut self, now: Instant, pair: PairId) {
         let generation = self.checks.generation;
         let valid = self.checks.pair(pair).filter(|pair| pair.valid.is_some());
-        let Some(component) = valid.map(|pair| pair.component) else { return };
+        let Some(component) = valid.map(|pair| pair.component) else { return self.note_stray(now, pair) };
         let Some(index) = self.flows.iter().position(|flow| flow.component == component) else { return };
         let flow = &mut self.flows[index];
         let (used, Some(liveness)) = (flow.pair, flow.liveness.as_mut()) else { return };
@@ -110,8 +112,12 @@ impl Agent {
             }
             let means = if self.others(flow).next().is_some() { Means::Probe } else { Means::Wait };
             let Some(liveness) = &mut self.flows[index].liveness else { continue };
+            let is_silent = means == Means::Wait && liveness.is_silent(now);
             let news = liveness.poll(now, means, ta);
             self.announce(index, news);
+            if is_silent {
+                self.note_silence(now, index);
+            }
             self.fail_over(now, index);
         }
     }

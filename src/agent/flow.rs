@@ -1,7 +1,9 @@
 //! What carries the data of one component: its path and the consent to use it.
 
+use super::event::Why;
 use super::liveness::{Liveness, Probe};
 use super::path::Path;
+use super::stray::Stray;
 use crate::checks::{Generation, PairId};
 use crate::consent::Consent;
 use crate::io::ComponentId;
@@ -16,6 +18,15 @@ pub(super) struct InUse {
     pub(super) id: PairId,
 }
 
+/// How the selected pair of an ICE session was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) generation: Generation,
+    /// Without consent this session carries nothing more (RFC 7675 §5.1). After a base that is gone, another pair of it may be
+    /// selected, if the peer nominates one.
+    pub(super) why: Why,
+}
+
 /// One component's way to the peer.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -27,6 +38,7 @@ pub(super) struct Flow {
     pub(super) consent: Option<Consent>,
     /// Whether the pair in use still carries anything; there as long as there is consent to lose.
     pub(super) liveness: Option<Liveness>,
+    pub(super) stray: Stray,
     /// Where there is no consent: when the next Binding indication is due (RFC 8445 §11).
     pub(super) keepalive: Timer,
     /// The last data, as far as is known; the beginning of the pair counts as such.
@@ -35,8 +47,8 @@ pub(super) struct Flow {
     pub(super) bereft: bool,
     /// The peer knows no address of ours any more, and no pair has been selected.
     pub(super) stranded: bool,
-    /// The ICE session whose selected pair lost consent, or went with its base, while nothing has replaced it.
-    pub(super) lost: Option<Generation>,
+    /// The selected pair that was lost, while nothing has replaced it.
+    pub(super) lost: Option<Lost>,
 }
 
 impl Flow {
@@ -47,6 +59,7 @@ impl Flow {
             path: None,
             consent: None,
             liveness: None,
+            stray: Stray::default(),
             keepalive: Timer::STOPPED,
             busy: None,
             bereft: false,

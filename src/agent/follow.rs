@@ -3,7 +3,7 @@
 use super::Agent;
 use super::bases::{Told, Via};
 use super::event::{Event, Reason, Why};
-use super::flow::InUse;
+use super::flow::{InUse, Lost};
 use super::liveness::Liveness;
 use super::path::Path;
 use super::state::State;
@@ -27,6 +27,7 @@ impl Agent {
                 if selected {
                     self.follow_selected(now, pair);
                 }
+                self.follow_stray(now, pair);
                 self.follow_checks(now);
             }
             Outcome::Failed(_) => self.follow_checks(now),
@@ -122,7 +123,7 @@ impl Agent {
             }
             (flow.bereft, flow.stranded) = (bereft, stranded);
             if bereft && pair.is_none() {
-                flow.lost.get_or_insert(generation);
+                flow.lost.get_or_insert(Lost { generation, why: Why::PathGone });
             }
             let path = pair.and_then(|pair| self.path_of(pair));
             let used = pair.and_then(|pair| self.pair_in_use(pair));
@@ -186,7 +187,8 @@ impl Agent {
         let spare = || self.checks.spare(at).filter(agrees);
         let valid = || spare().or_else(|| component?.valid().find(agrees)).map(new);
         let pair = selected.or(old).or_else(valid);
-        pair.filter(|pair| flow.lost != Some(pair.generation))
+        let ended = flow.lost.filter(|lost| lost.why == Why::ConsentExpired).map(|lost| lost.generation);
+        pair.filter(|pair| ended != Some(pair.generation))
     }
 
     /// The way that data of a pair takes; `None` while its relay has no permission.
@@ -224,7 +226,8 @@ impl Agent {
             if current {
                 self.checks.fall_back(now, id);
             }
-            flow.lost = (!current || self.checks.is_selected(id)).then_some(generation);
+            let lost = Lost { generation, why: Why::ConsentExpired };
+            flow.lost = (!current || self.checks.is_selected(id)).then_some(lost);
             if current && flow.lost.is_some() {
                 self.events.push_back(Event::RestartNeeded(Why::ConsentExpired));
             }

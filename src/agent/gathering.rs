@@ -6,6 +6,7 @@ use super::Agent;
 use super::bases::{Base, Told, Via};
 use super::config::{Implementation, Policy};
 use super::event::{Event, ServerId, ServerProblem};
+use super::relays::RelayId;
 use super::state::State;
 use crate::candidate::address::{is_unicast, precedence};
 use crate::candidate::priority::{candidate_priority, priority, tcp_local_preference, tcp_type_preference};
@@ -133,8 +134,15 @@ impl Agent {
                 server.transport == ServerTransport::Udp && self.relays.of_server(id, server.addr).is_some();
             if reachable(server.addr) && !taken && !self.relays.has(id, number) {
                 self.ask_for_relay(self.now, number, id);
+            } else if self.relays.of_server(id, server.addr).is_some_and(|relay| self.has_moved(relay)) {
+                // The allocation told where it was made, and not where it has moved to.
+                self.ask_without_allocation(Query { base: id, server: number.0, addr: server.addr });
             }
         }
+    }
+
+    fn has_moved(&self, relay: RelayId) -> bool {
+        self.relays.get(relay).is_some_and(|relay| relay.moved_at.is_some())
     }
 
     /// Asks a TURN server for the mapped address alone, unless that is known already or is not to be shown.
@@ -145,7 +153,8 @@ impl Agent {
         }
     }
 
-    /// Forgets a socket: pairs from it are gone, and so is a path that used it. An allocation at a TURN server that knows
+    /// Forgets a socket: pairs from it are gone, and so is a path that used it. With one that listens go its connections:
+    /// the driver is told to close them. An allocation at a TURN server that knows
     /// mobility (RFC 8016) goes on from another socket of its component, from one that is added within ten seconds at the
     /// latest; its pairs stay, and [`Event::Path`] tells when data may be sent again.
     pub fn remove_socket(&mut self, now: Instant, id: SocketId) {
@@ -153,7 +162,7 @@ impl Agent {
         if let Some(hard) = &mut self.hard {
             hard.forget(id);
         }
-        let on_it = |base: &Base| base.socket == id && base.via == Via::Socket;
+        let on_it = |base: &Base| base.socket == id && matches!(base.via, Via::Socket | Via::Tcp(_));
         let gone: Vec<_> = self.bases.iter().filter(|(_, base)| on_it(base)).map(|(id, _)| id).collect();
         for base in gone {
             self.gatherer.remove_base(base);

@@ -230,6 +230,13 @@ impl Liveness {
         std::mem::take(&mut self.announced).then_some(News::Recovered)
     }
 
+    /// The pair has been silent, and now there is another one to ask.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        if self.suspicion.is_none() {
+            self.suspect(now, Cause::Silence);
+        }
+    }
+
     fn suspect(&mut self, now: Instant, cause: Cause) {
         (self.asked, self.unanswered) = (None, 0);
         self.suspicion = Some(Box::new(Suspicion {
@@ -250,13 +257,13 @@ impl Liveness {
         Duration::from_micros(self.rtt.into())
     }
 
-    fn silence(&self) -> Option<Instant> {
+    pub(super) fn silence(&self) -> Option<Instant> {
         let patience =
             (Duration::from_micros(self.gap.into()) * 4).max(self.rtt() * 2).clamp(MIN_SILENCE, MAX_SILENCE);
         (self.regular >= REGULAR).then(|| self.last + patience)
     }
 
-    fn answer(&self) -> Option<Instant> {
+    pub(super) fn answer(&self) -> Option<Instant> {
         let patience = (self.rtt() * 3).clamp(MIN_ANSWER, MAX_ANSWER);
         self.asked.filter(|asked| self.last < *asked).map(|asked| asked + patience)
     }

@@ -58,6 +58,7 @@ mod restart;
 mod servers;
 mod signals;
 pub mod state;
+mod stray;
 mod streams;
 mod tcp;
 mod tick;

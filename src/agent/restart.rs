@@ -67,7 +67,9 @@ impl Agent {
     fn gather_again(&mut self, now: Instant) {
         self.be_patient(now);
         self.bases.tell_all();
-        let bases: Vec<(BaseId, Base)> = self.bases.iter().map(|(id, base)| (id, *base)).collect();
+        let mut bases: Vec<(BaseId, Base)> = self.bases.iter().map(|(id, base)| (id, *base)).collect();
+        // A relay has its candidate at hand, and gathering may end with it. One that has moved is older than its socket.
+        bases.sort_by_key(|(_, base)| matches!(base.via, Via::Relay(_)));
         for (id, base) in bases {
             if self.flow_of(base.component).is_none() {
                 continue;

@@ -260,7 +260,8 @@ impl Agent {
         let heard = lists.iter().any(|list| list.remote.is_some());
         // After a restart the checks of the new session decide, once the peer has answered it.
         let generation = self.checks.generation;
-        let lost = self.flows.iter().filter_map(|flow| flow.lost).any(|lost| lost == generation || !heard);
+        let mut losses = self.flows.iter().filter_map(|flow| flow.lost);
+        let lost = losses.any(|lost| lost.generation == generation || !heard);
         // A stream that failed does not hold the others back (RFC 8445 §8.1.2).
         let has_failed = |list: &Checklist| list.state == ChecklistState::Failed;
         let all_failed = lists.iter().all(has_failed);

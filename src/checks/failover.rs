@@ -20,6 +20,8 @@ const MAX_DOUBLED: u8 = 7;
 const RETRY: Duration = Duration::from_secs(2);
 /// How often that is tried, twice as long after the last failure each time: the last time 17 min after the one before.
 const MAX_RETRIES: u8 = 10;
+/// A check of the peer says where it is for so long.
+const FRESH: Duration = Duration::from_secs(10);
 /// Other pairs that are asked.
 pub const MAX_OTHERS: usize = 3;
 
@@ -88,7 +90,11 @@ impl ChecklistSet {
             let spare = self.spare(at).filter(|spare| *spare != selected);
             let list = self.checklist(at.stream).and_then(|list| list.component(at.component));
             let fits = move |id: &PairId| {
-                let fits = |pair: &Pair| pair.link != Link::Closed && self.may_be_spare(pair, selected);
+                // Behind one NAT a host that moves has another port only: then what it checked last says where it is.
+                let fits = |pair: &Pair| {
+                    let lately = pair.heard > used.heard;
+                    pair.link != Link::Closed && (lately || self.may_be_spare(pair, selected))
+                };
                 *id != selected && Some(*id) != spare && self.pair(*id).is_some_and(fits)
             };
             let valid = move || list.into_iter().flat_map(Component::valid).filter(fits);
@@ -122,6 +128,21 @@ impl ChecklistSet {
             pair.record.fail();
         }
         self.nominate_pair(to);
+        true
+    }
+
+    /// The peer has checked this pair, which is not valid, and the selected one is silent: it is checked back, if both know
+    /// renomination. Returns whether it is.
+    pub fn check_stray(&mut self, now: Instant, id: PairId) -> bool {
+        let renominates = |pair: &&Pair| self.sends_checks() && self.renominates(pair.component.stream);
+        let idle = |pair: &&Pair| {
+            let lately = pair.heard.is_some_and(|at| now < at + FRESH);
+            lately && pair.valid.is_none() && !pair.is_under_check()
+        };
+        let Some(state) = self.pair(id).filter(renominates).filter(idle).map(|pair| pair.state) else {
+            return false;
+        };
+        self.check_back(id, state);
         true
     }
 

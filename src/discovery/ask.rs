@@ -167,6 +167,15 @@ pub(super) struct Answer {
     pub(super) other: Option<SocketAddr>,
 }
 
+/// What FINGERPRINT says of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seal {
+    /// Nothing, or that it arrived as it was sent.
+    Whole,
+    /// Something on the way has changed it.
+    Broken,
+}
+
 impl Outcome {
     pub(super) fn answer(&self) -> Option<Answer> {
         match self {
@@ -176,7 +185,10 @@ impl Outcome {
     }
 
     /// What a response says to a socket of `local`. ALTERNATE-SERVER is not looked at (RFC 5780 §5).
-    pub(super) fn of(response: &Plain<'_>, local: SocketAddr) -> Self {
+    ///
+    /// What rewrites addresses that it finds in clear breaks the seal, and leaves XOR-MAPPED-ADDRESS alone. A broken seal
+    /// that MAPPED-ADDRESS does not explain makes all of it worthless.
+    pub(super) fn of(response: &Plain<'_>, seal: Seal, local: SocketAddr) -> Self {
         let attributes = response.attributes();
         if attributes.unknown_required(&KNOWN).next().is_some() {
             return Self::Unreadable;
@@ -186,22 +198,22 @@ impl Outcome {
         }
         // MAPPED-ADDRESS alone may have been rewritten.
         let Some(mapped) = attributes.xor_address(attr::XOR_MAPPED_ADDRESS) else { return Self::Unreadable };
+        let clear = attributes.address(attr::MAPPED_ADDRESS);
+        if seal == Seal::Broken && clear.is_none_or(|clear| clear == mapped) {
+            return Self::Unreadable;
+        }
         if !is_plausible(mapped, local) {
             return Self::Implausible;
         }
-        Self::Answer(Answer {
-            mapped,
-            clear: attributes.address(attr::MAPPED_ADDRESS),
-            other: attributes.address(attr::OTHER_ADDRESS),
-        })
+        Self::Answer(Answer { mapped, clear, other: attributes.address(attr::OTHER_ADDRESS) })
     }
 }
 
-/// Whether a socket of `local` can look like this.
+/// Whether a socket of `local` can look like this. Behind a translator of families a server sees IPv4 (RFC 6146).
 fn is_plausible(mapped: SocketAddr, local: SocketAddr) -> bool {
     let is_near = |ip| matches!(scope(ip), Scope::Loopback | Scope::LinkLocal);
     mapped.port() != 0
-        && mapped.is_ipv4() == local.is_ipv4()
+        && (mapped.is_ipv4() || local.is_ipv6())
         && scope(mapped.ip()) != Scope::Unusable
         && (!is_near(mapped.ip()) || is_near(local.ip()))
 }

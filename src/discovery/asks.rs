@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
-use super::ask::{Answer, Ask, AskId, Outcome, Whom};
+use super::ask::{Answer, Ask, AskId, Outcome, Seal, Whom};
 use super::loss::{Answered, Loss};
 use super::report::Sample;
 use super::sockets::{Sockets, State};
 use crate::io::{Datagram, SocketId};
 use crate::rng::Rng;
 use crate::stun::transaction::{Due, RTO, Transactions};
-use crate::stun::wire::{Class, Method};
+use crate::stun::wire::{Class, HEADER, Malformed, Method};
 use crate::stun::{Message, TransactionId};
 use crate::time::{Duration, Instant, earliest};
 
@@ -204,7 +204,18 @@ impl Asks {
     /// Takes what has arrived. Nobody vouches for it: it counts if it has the id of an open transaction, and comes from
     /// where it has to, to where it has to.
     pub(super) fn receive(&mut self, datagram: &Datagram<'_>) {
-        let Ok(message) = Message::parse(datagram.payload) else { return self.note_garbage(datagram) };
+        let unsealed;
+        let (message, seal) = match Message::parse(datagram.payload) {
+            Ok(message) => (message, Seal::Whole),
+            Err(Malformed::Fingerprint) => {
+                unsealed = without_fingerprint(datagram.payload);
+                match Message::parse(&unsealed) {
+                    Ok(message) => (message, Seal::Broken),
+                    Err(_) => return self.note_garbage(datagram),
+                }
+            }
+            Err(_) => return self.note_garbage(datagram),
+        };
         let transaction = message.transaction_id();
         let Some(id) = self.transactions.find(transaction).map(|found| found.owner) else { return };
         if message.method() != Method::BINDING {
@@ -215,7 +226,7 @@ impl Asks {
             (Class::Request, Whom::Own) if datagram.socket == ask.hears => Outcome::Returned(datagram.source),
             (Class::Success | Class::Error, Whom::Server | Whom::Connection) => {
                 let local = self.local(ask.hears).unwrap_or(SocketAddr::new(self.sockets.local(), 0));
-                match (Outcome::of(&message.plain(), local), datagram.source, datagram.socket) {
+                match (Outcome::of(&message.plain(), seal, local), datagram.source, datagram.socket) {
                     // An error is the same wherever it was asked for.
                     (refused @ Outcome::Refused(_), source, _) if source == ask.to || source == ask.from => {
                         refused
@@ -271,4 +282,15 @@ impl Asks {
         self.transactions.retain(|id| list[id.0].outcome.is_none());
         self.waiting.retain(|id| list[id.0].outcome.is_none());
     }
+}
+
+/// The same message without its last attribute, which is a FINGERPRINT that does not fit.
+fn without_fingerprint(datagram: &[u8]) -> Vec<u8> {
+    let mut copy = datagram.to_vec();
+    copy.truncate(datagram.len().saturating_sub(8).max(HEADER));
+    let length = (copy.len() - HEADER) as u16;
+    if let Some(field) = copy.get_mut(2..4) {
+        field.copy_from_slice(&length.to_be_bytes());
+    }
+    copy
 }

@@ -45,8 +45,8 @@ impl Config {
         self
     }
 
-    /// Measures how long a mapping lives, up to this long, and whether what comes in keeps it alive (RFC 5780 §4.6). It
-    /// takes about four times the lifetime. Off by default.
+    /// Measures how long a mapping lives, up to this long, at least 10 s, and what keeps it alive (RFC 5780 §4.6). It takes
+    /// up to 4.2 times the lifetime and half a minute, more with loss. Off by default.
     pub fn lifetime(mut self, longest: Duration) -> Self {
         self.lifetime = Some(longest.max(Duration::from_secs(10)));
         self

@@ -20,8 +20,13 @@ const TIMES: [u64; 14] = [10, 20, 30, 45, 60, 90, 120, 180, 240, 300, 450, 600, 
 const FINER: u32 = 8;
 /// A bracket that is narrower is narrow enough.
 const NARROW: Duration = Duration::from_secs(4);
-/// From the first request about a mapping to the last one of its first transaction: so long it may have lived on.
-const SLACK: Duration = Duration::from_millis(3500);
+/// Requests of a transaction.
+const REQUESTS: u32 = 4;
+/// Transactions about a mapping, at most.
+const MAX_ATTEMPTS: u32 = 5;
+/// From the first request of a transaction to the last one, and from that first one to that of the next transaction at
+/// the latest: so long a mapping may have lived on after the first request about it.
+const SLACK: (Duration, Duration) = (Duration::from_millis(3500), Duration::from_millis(8300));
 
 /// A mapping that waits to be looked at.
 #[derive(Debug)]
@@ -38,15 +43,28 @@ enum Phase {
     Control(Waiting),
     /// The first row, and the second.
     Row(Vec<Waiting>),
-    /// Is it alive after traffic from outside?
-    Inbound(Waiting, Turn),
+    /// Is one alive after traffic from outside, and another one after traffic from inside?
+    Refresh(Refreshed, Refreshed),
 }
 
-/// The first look is the traffic from outside, the second one tells.
+/// A mapping that sees traffic of one side before its time is over, and is looked at when it would be.
+#[derive(Debug)]
+struct Refreshed {
+    waiting: Waiting,
+    traffic: Traffic,
+    alive: Option<bool>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Turn {
-    First,
-    Second,
+enum Traffic {
+    /// A look is a datagram from outside.
+    Inbound,
+    /// The socket that asks about the others has been silent too, and may look otherwise now; `None` before it is asked.
+    Renewal(Option<AskId>),
+    /// A request of the socket itself whose answer goes to that other one: it would be traffic from outside.
+    Outbound(AskId),
+    /// It was there.
+    Over,
 }
 
 #[derive(Debug)]
@@ -157,29 +175,31 @@ impl Test {
                         self.phase = Some(Phase::Row(self::row(server, &times, asks)));
                         continue;
                     }
-                    let upper = dead + SLACK;
+                    // So many requests without an answer are no loss; until the last of them it may have lived.
+                    let more = attempts(asks).saturating_sub(1);
+                    let upper = dead + SLACK.0 + SLACK.1 * more;
                     report.lifetime = Finding::Known(Lifetime::Between(self.alive, upper));
                     let look = self.alive * 4 / 5;
                     if look * 2 <= upper {
                         return Some(Err(Why::TooFew));
                     }
-                    self.phase = Some(Phase::Inbound(Waiting::new(server, look, asks), Turn::First));
+                    let [inbound, outbound] = [Traffic::Inbound, Traffic::Renewal(None)]
+                        .map(|traffic| Refreshed::new(traffic, Waiting::new(server, look, asks)));
+                    self.phase = Some(Phase::Refresh(inbound, outbound));
                 }
-                Phase::Inbound(waiting, turn) => {
-                    match (waiting.look(now, asker, own, server, asks)?, *turn) {
-                        (Look::Never(why), _) => return Some(Err(why)),
-                        (Look::Dead, Turn::First) => return Some(Err(Why::Unstable)),
-                        (Look::Alive, Turn::First) => {
-                            *turn = Turn::Second;
-                            waiting.looked = None;
-                        }
-                        (look, Turn::Second) => {
-                            let is_alive = look == Look::Alive;
-                            let refresh = if is_alive { Refresh::Inbound } else { Refresh::Outbound };
-                            report.refresh = Finding::Known(refresh);
-                            return Some(Ok(()));
-                        }
+                Phase::Refresh(inbound, outbound) => {
+                    let found = [inbound, outbound].map(|it| it.poll(now, asker, own, server, asks));
+                    if let Some(why) = found.iter().find_map(|it| it.as_ref()?.as_ref().err()) {
+                        return Some(Err(*why));
                     }
+                    let [Some(Ok(inbound)), Some(Ok(outbound))] = found else { return None };
+                    report.refresh = Finding::Known(match (inbound, outbound) {
+                        (true, true) => Refresh::Inbound,
+                        (true, false) => Refresh::InboundOnly,
+                        (false, true) => Refresh::Outbound,
+                        (false, false) => Refresh::Neither,
+                    });
+                    return Some(Ok(()));
                 }
             }
         }
@@ -192,6 +212,61 @@ enum Look {
     Alive,
     Dead,
     Never(Why),
+}
+
+impl Refreshed {
+    fn new(traffic: Traffic, waiting: Waiting) -> Self {
+        Self { waiting, traffic, alive: None }
+    }
+
+    /// Whether the traffic has kept it alive; `None` while it is waited for.
+    fn poll(
+        &mut self,
+        now: Instant,
+        asker: SocketId,
+        own: SocketAddr,
+        server: SocketAddr,
+        asks: &mut Asks,
+    ) -> Option<Result<bool, Why>> {
+        if let Some(alive) = self.alive {
+            return Some(Ok(alive));
+        }
+        if let Traffic::Renewal(id) = self.traffic {
+            asks.outcome(self.waiting.made)?;
+            let ask = || Ask::new(asker, server).not_before(now + self.waiting.after);
+            let id = id.unwrap_or_else(|| asks.ask(ask()));
+            self.traffic = Traffic::Renewal(Some(id));
+            let Some(asker_now) = asks.outcome(id)?.answer() else { return Some(Err(Why::NoAnswer)) };
+            let ask = Ask::new(self.waiting.socket, server).respond_to(asker_now.mapped.port(), asker);
+            self.traffic = Traffic::Outbound(asks.ask(ask));
+        }
+        if let Traffic::Outbound(id) = self.traffic {
+            if asks.outcome(id)?.answer().is_none() {
+                return Some(Err(Why::Unstable));
+            }
+            self.traffic = Traffic::Over;
+        }
+        let look = self.waiting.look(now, asker, own, server, asks)?;
+        match (look, self.traffic) {
+            (Look::Never(why), _) => Some(Err(why)),
+            (Look::Dead, Traffic::Inbound) => Some(Err(Why::Unstable)),
+            (Look::Alive, Traffic::Inbound) => {
+                self.traffic = Traffic::Over;
+                self.waiting.looked = None;
+                let _ = self.waiting.look(now, asker, own, server, asks);
+                None
+            }
+            (look, _) => {
+                self.alive = Some(look == Look::Alive);
+                Some(Ok(look == Look::Alive))
+            }
+        }
+    }
+}
+
+/// So many transactions without an answer are no loss.
+fn attempts(asks: &Asks) -> u32 {
+    asks.loss.proof().div_ceil(REQUESTS)
 }
 
 fn row(server: SocketAddr, times: &[Duration], asks: &mut Asks) -> Vec<Waiting> {
@@ -223,13 +298,20 @@ impl Waiting {
             return Some(Look::Never(Why::SeveralAddresses));
         }
         let Some(looked) = self.looked else {
+            // One more, in case that loss turns out to be worse.
+            let attempts = match attempts(asks) {
+                1 => 1,
+                more => more.saturating_add(1).min(MAX_ATTEMPTS),
+            };
             let ask = Ask::new(asker, server).respond_to(made.mapped.port(), self.socket);
+            let ask = ask.attempts(attempts as u8);
             self.looked = Some(asks.ask(ask.not_before(now + self.after)));
             return None;
         };
         Some(match asks.outcome(looked)? {
             Outcome::Answer(_) => Look::Alive,
             Outcome::Refused(code) => Look::Never(Why::Refused(code)),
+            Outcome::Silent if !asks.loss.proves_filter(asks.requests(looked)) => Look::Never(Why::Loss),
             Outcome::Silent | Outcome::Ignored => Look::Dead,
             Outcome::NoSocket => Look::Never(Why::NoSocket),
             _ => Look::Never(Why::Unreadable),

@@ -26,6 +26,11 @@ impl Loss {
         f64::from(self.lost + 1) / f64::from(self.sent + 2)
     }
 
+    /// So many unanswered requests prove it.
+    pub(super) fn proof(&self) -> u32 {
+        (1..1000).find(|requests| self.proves_filter(*requests)).unwrap_or(1000)
+    }
+
     /// Whether so many unanswered requests prove that answers do not get through.
     pub(super) fn proves_filter(&self, requests: u32) -> bool {
         self.rate().powi(requests.min(1000).cast_signed()) < ERROR

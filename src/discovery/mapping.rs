@@ -28,6 +28,8 @@ struct Round {
 pub(super) struct Test {
     destinations: Vec<SocketAddr>,
     is_one_server: bool,
+    /// Other servers, if the second address of this one turns out to be none.
+    plain: Vec<SocketAddr>,
     rounds: usize,
     round: Option<Round>,
     /// What each stable socket looked like.
@@ -37,16 +39,21 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) fn new(server: SocketAddr, other: Option<SocketAddr>, servers: &[SocketAddr]) -> Self {
-        let destinations = if let Some(other) = other {
+        let more = servers.iter().copied().filter(|it| *it != server);
+        let plain: Vec<_> = std::iter::once(server).chain(more).take(MAX_SERVERS).collect();
+        let (destinations, plain) = if let Some(other) = other {
             let [away, back] =
                 [(other, server), (server, other)].map(|(ip, port)| SocketAddr::new(ip.ip(), port.port()));
-            vec![server, away, other, back]
+            (vec![server, away, other, back], plain)
         } else {
-            let more = servers.iter().copied().filter(|it| *it != server);
-            std::iter::once(server).chain(more).take(MAX_SERVERS).collect()
+            (plain, Vec::new())
         };
-        let is_one_server = other.is_some();
-        Self { destinations, is_one_server, rounds: 0, round: None, stable: Vec::new(), sockets: Vec::new() }
+        Self::toward(destinations, plain, other.is_some())
+    }
+
+    fn toward(destinations: Vec<SocketAddr>, plain: Vec<SocketAddr>, is_one_server: bool) -> Self {
+        let (stable, sockets) = (Vec::new(), Vec::new());
+        Self { destinations, is_one_server, plain, rounds: 0, round: None, stable, sockets }
     }
 
     /// Goes on; true when it is over.
@@ -56,6 +63,10 @@ impl Test {
                 if self.stable.len() >= SOCKETS.0 || self.rounds >= SOCKETS.1 {
                     self.conclude(report);
                     self.sockets.drain(..).for_each(|socket| asks.sockets.close(socket));
+                    if report.mapping == Finding::Unknown(Why::OneServer) && self.plain.len() > 1 {
+                        *self = Self::toward(std::mem::take(&mut self.plain), Vec::new(), false);
+                        continue;
+                    }
                     return true;
                 }
                 self.begin(asks);

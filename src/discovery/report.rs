@@ -77,7 +77,8 @@ pub enum Filtering {
 /// What becomes of a datagram from inside to an external endpoint of the same NAT (RFC 4787 §6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hairpinning {
-    /// It does not come back.
+    /// It does not come back to the host that has sent it. Many hosts drop what comes from their own address, as Linux does:
+    /// for them [`Self::InternalSource`] is this.
     None,
     /// It comes from an external address.
     ExternalSource,
@@ -121,6 +122,10 @@ pub enum Refresh {
     Outbound,
     /// Those from outside too.
     Inbound,
+    /// Those from outside only.
+    InboundOnly,
+    /// None: it ends in its time, whatever happens.
+    Neither,
 }
 
 /// What a server saw of a socket.

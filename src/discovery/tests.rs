@@ -324,6 +324,96 @@ fn two_plain_servers_tell_whether_the_mapping_depends_on_the_destination() {
     }
 }
 
+/// RFC 4787 §7: what rewrites an address breaks the FINGERPRINT beside it.
+#[test]
+fn a_rewritten_address_is_told_although_the_fingerprint_does_not_fit_any_more() {
+    for (clear, payload) in [(true, Ok(Payload::Rewritten)), (false, Err(Why::Unreadable))] {
+        let report = run(&[SERVER, "198.51.100.1:3478"], &mut |request, local, to| {
+            let mut buf = [0; 256];
+            let mut writer = Writer::new(&mut buf, Class::Success, Method::BINDING, request.transaction_id());
+            writer.put_xor_address(attr::XOR_MAPPED_ADDRESS, outside(local));
+            writer.put_address(attr::MAPPED_ADDRESS, if clear { local } else { outside(local) });
+            writer.fingerprint();
+            let mut bytes = writer.finish().unwrap().to_vec();
+            let last = bytes.last_mut().unwrap();
+            *last ^= 1;
+            Some((to, bytes))
+        });
+        match payload {
+            Ok(payload) => {
+                assert_eq!(report.payload, Finding::Known(payload));
+                assert_eq!(report.mapping, Finding::Known(Mapping::EndpointIndependent));
+            }
+            // Nothing explains it: whatever was changed, nothing of it is believed.
+            Err(why) => assert_eq!(report.mapping, Finding::Unknown(why)),
+        }
+    }
+}
+
+/// A second address that nobody can reach is none; other servers take its place.
+#[test]
+fn a_second_address_that_does_not_answer_leaves_the_mapping_to_other_servers() {
+    let plain = "198.51.100.1:3478";
+    for (servers, mapping) in [
+        (&[SERVER][..], Finding::Unknown(Why::OneServer)),
+        (&[SERVER, plain][..], Finding::Known(Mapping::EndpointIndependent)),
+    ] {
+        let report = run(servers, &mut |request, local, to| {
+            let other = (to == addr(SERVER)).then_some("192.0.2.11:3479");
+            let is_there = to.ip() == addr(SERVER).ip() || to == addr(plain);
+            let has_change = request.plain().attributes().has(attr::CHANGE_REQUEST);
+            (is_there && !has_change).then(|| (to, mapped(request, outside(local), other)))
+        });
+        assert_eq!(report.mapping, mapping);
+        assert_eq!(report.filtering, Finding::Unknown(Why::SilentOtherAddress));
+    }
+}
+
+/// Its silence has a pattern, and none of it is a filter.
+#[test]
+fn a_server_that_answers_so_often_and_no_more_is_told_nothing_wrong_of() {
+    for every in 2..6 {
+        let mut count = 0;
+        let report = run(&[SERVER], &mut |request, local, to| {
+            count += 1;
+            let change = request.plain().attributes().has(attr::CHANGE_REQUEST);
+            let source = if change { addr("192.0.2.11:3479") } else { to };
+            (count % every == 0).then(|| (source, mapped(request, outside(local), Some("192.0.2.11:3479"))))
+        });
+        assert!(report.filtering.known().is_none_or(|it| it == Filtering::EndpointIndependent), "{every}");
+        assert!(report.mapping.known().is_none_or(|it| it == Mapping::EndpointIndependent), "{every}");
+    }
+}
+
+/// A server that limits what it does for CHANGE-REQUEST, and answers all else.
+#[test]
+fn a_server_that_answers_few_change_requests_proves_no_filter() {
+    let mut count = 0;
+    let report = run(&[SERVER], &mut |request, local, to| {
+        let change = request.plain().attributes().has(attr::CHANGE_REQUEST);
+        count += u32::from(change);
+        let source = if change { addr("192.0.2.11:3479") } else { to };
+        (!change || count > 200).then(|| (source, mapped(request, outside(local), Some("192.0.2.11:3479"))))
+    });
+    assert_eq!(report.filtering, Finding::Unknown(Why::SilentOtherAddress));
+}
+
+/// RFC 6146: an IPv6 host whose servers see an IPv4 address.
+#[test]
+fn behind_nat64_the_mapping_is_told_and_a_hairpin_cannot_be() {
+    let servers = ["[64:ff9b::c000:20a]:3478", "[64:ff9b::c633:6401]:3478"];
+    let local = "2001:db8::2".parse().unwrap();
+    let config = Config::new(local, servers.map(addr), [7; 32]);
+    let report = run_with(&[], |_| config, &mut |request, local, to| {
+        // Its other address is of the family that the server itself has.
+        Some((to, mapped(request, outside(local), Some("192.0.2.11:3479"))))
+    });
+    assert_eq!(report.translation, Finding::Known(Translation::Translated));
+    assert_eq!(report.mapping, Finding::Known(Mapping::EndpointIndependent));
+    assert_eq!(report.filtering, Finding::Unknown(Why::BadOtherAddress));
+    assert_eq!(report.hairpinning, Finding::Unknown(Why::OtherFamily));
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::test_runner::Config::with_cases(64))]
 

@@ -50,6 +50,8 @@ pub enum Why {
     SeveralAddresses,
     /// The server does not say how it sees this host in clear (no MAPPED-ADDRESS).
     NotInClear,
+    /// Servers see this host in the other family: behind NAT64 (RFC 6146) it cannot send to its own external endpoint.
+    OtherFamily,
 }
 
 impl fmt::Display for Why {
@@ -76,6 +78,7 @@ impl fmt::Display for Why {
             Self::NoNat => "there is no NAT",
             Self::TooFew => "too little was answered",
             Self::SeveralAddresses => "mappings have different addresses",
+            Self::OtherFamily => "servers see an address of the other family (NAT64)",
             Self::NotInClear => "the server does not tell the address in clear",
         };
         f.write_str(text)
@@ -108,6 +111,7 @@ impl Why {
             Self::TooFew => "too-few",
             Self::SeveralAddresses => "several-addresses",
             Self::NotInClear => "not-in-clear",
+            Self::OtherFamily => "other-family",
         }
     }
 }

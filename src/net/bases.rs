@@ -31,10 +31,8 @@ pub(super) struct Bases {
     pub(super) source: Source,
     pub(super) components: Vec<ComponentId>,
     pub(super) has_tcp: bool,
-    /// The UDP sockets.
+    /// The UDP sockets, and those that listen.
     sockets: Vec<(IpAddr, SocketId)>,
-    /// Where the session listens.
-    listening: Vec<SocketAddr>,
 }
 
 impl Bases {
@@ -44,7 +42,7 @@ impl Bases {
         components: Vec<ComponentId>,
         has_tcp: bool,
     ) -> Self {
-        Self { settings, source, components, has_tcp, sockets: Vec::new(), listening: Vec::new() }
+        Self { settings, source, components, has_tcp, sockets: Vec::new() }
     }
 
     /// One socket of each component for each address, best first: the agent numbers their preferences as they come. What
@@ -59,11 +57,8 @@ impl Bases {
                 }
             }
             // Where nobody can listen there is UDP only.
-            for local in locals.iter().filter(|_| self.has_tcp) {
-                // The agent keeps what listens: an address that came back is listened on already.
-                if self.listening.contains(&local.addr) {
-                    continue;
-                }
+            let listens = self.has_tcp;
+            for local in locals.iter().filter(|_| listens) {
                 match self.listen(component, *local, bound) {
                     Ok(addr) => now_bound.extend(addr.map(|addr| (Transport::Tcp, addr))),
                     Err(error) => {
@@ -71,9 +66,6 @@ impl Bases {
                     }
                 }
             }
-        }
-        if self.has_tcp {
-            self.listening.extend(locals.iter().map(|local| local.addr));
         }
         now_bound
     }
@@ -97,7 +89,7 @@ impl Bases {
     }
 
     fn listen(
-        &self,
+        &mut self,
         component: ComponentId,
         local: Local,
         bound: &mut Bound<'_>,
@@ -110,10 +102,11 @@ impl Bases {
             bound.agent.add_socket(clock::now(), id, base).map_err(|error| error.to_string())?;
         }
         bound.listeners.push(id, listener);
+        self.sockets.push((addr.ip(), id));
         Ok(Some(addr).filter(|_| !is_held))
     }
 
-    /// The UDP sockets on these addresses, which the session has no more.
+    /// The sockets on these addresses, which the session has no more.
     pub(super) fn leave(&mut self, ips: &[IpAddr]) -> Vec<SocketId> {
         let (left, stay) =
             std::mem::take(&mut self.sockets).into_iter().partition(|(ip, _): &(IpAddr, _)| ips.contains(ip));

@@ -9,6 +9,7 @@ use crate::candidate::address::{Interface, Scope, is_gatherable, local_preferenc
 
 use super::filter::{InterfaceFilter, is_virtual};
 use super::mtu;
+use super::sys::{self, Carrier};
 
 /// An address and what is known of its interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,10 +122,15 @@ pub(super) fn present(ips: &[IpAddr]) -> Vec<Local> {
     ips.iter().filter_map(|ip| listed.iter().find(|one| one.ip == *ip)).map(local).collect()
 }
 
-/// The addresses of all interfaces that are up, also those that nothing new may use.
+/// Without a carrier an interface is up, has its addresses and carries nothing.
+fn is_working(interface: &getifaddrs::Interface) -> bool {
+    interface.flags.contains(InterfaceFlags::UP) && sys::carrier(&interface.name) != Carrier::Lost
+}
+
+/// The addresses of all interfaces that work, also those that nothing new may use.
 pub(super) fn assigned() -> Vec<IpAddr> {
     let up = getifaddrs::getifaddrs().into_iter().flatten();
-    let up = up.filter(|interface| interface.flags.contains(InterfaceFlags::UP));
+    let up = up.filter(is_working);
     up.filter_map(|interface| interface.address.ip_addr()).collect()
 }
 
@@ -153,13 +159,13 @@ fn local(one: &Listed) -> Local {
     Local { addr, mtu: mtu::of_interface(&one.name), interface: one.interface }
 }
 
-/// The addresses of all interfaces that are up, without those that must not be used yet or any more.
+/// The addresses of all interfaces that work, without those that must not be used yet or any more.
 fn list() -> io::Result<Vec<Listed>> {
     let flags = Ipv6Flags::read();
     let mut listed = Vec::new();
     for interface in getifaddrs::getifaddrs()? {
         let Some(ip) = interface.address.ip_addr() else { continue };
-        if !interface.flags.contains(InterfaceFlags::UP) {
+        if !is_working(&interface) {
             continue;
         }
         let tunnel = interface.flags.contains(InterfaceFlags::POINTTOPOINT) || is_virtual(&interface.name);

@@ -71,6 +71,11 @@ impl Listeners {
         self.list.push((id, listener));
     }
 
+    /// Listens there no more.
+    pub(super) fn close(&mut self, id: SocketId) {
+        self.list.retain(|(known, _)| *known != id);
+    }
+
     /// The next connection.
     pub(super) fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<Accepted> {
         loop {

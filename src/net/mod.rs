@@ -74,6 +74,7 @@ pub mod server;
 pub mod session;
 pub mod signaling;
 mod stream;
+mod sys;
 mod tls;
 mod udp;
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use crate::agent::Path;
 
+use super::sys;
+
 /// What every IPv6 link carries (RFC 8200 §5), and in practice every IPv4 link: assumed where nothing is known.
 pub(super) const UNKNOWN: usize = 1280;
 
@@ -34,20 +36,9 @@ pub(super) fn stream_payload(mtu: usize) -> usize {
 }
 
 /// The MTU of an interface.
-#[cfg(target_os = "linux")]
 pub(super) fn of_interface(name: &str) -> usize {
-    // A name is a directory here; anything else is none.
-    if name.contains(['/', '\0']) || name.starts_with('.') {
-        return UNKNOWN;
-    }
-    let text = std::fs::read_to_string(format!("/sys/class/net/{name}/mtu"));
-    text.ok().and_then(|text| text.trim().parse().ok()).filter(|mtu| *mtu > 0).unwrap_or(UNKNOWN)
-}
-
-/// The MTU of an interface: not known here.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn of_interface(_name: &str) -> usize {
-    UNKNOWN
+    let text = sys::attribute(name, "mtu");
+    text.and_then(|text| text.parse().ok()).filter(|mtu| *mtu > 0).unwrap_or(UNKNOWN)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::time::Duration;
 use super::carrier::Carrier;
 use super::clock;
 use super::driver::Driver;
+use super::roaming::Roam;
 use super::route::Route;
 
 /// What the agent writes is never longer than the least MTU.
@@ -93,6 +94,10 @@ impl Driver {
     }
 
     fn follow_event(&mut self, event: Event) {
+        if matches!(event, Event::RestartNeeded(_)) && self.roam.as_ref().is_some_and(Roam::will_restart) {
+            tracing::debug!(?event, "about to restart");
+            return;
+        }
         match &event {
             // The text of a signal holds the password.
             Event::Signal(_) => {}

@@ -47,7 +47,9 @@ mod world;
 
 pub use guest::{Guest, Wish};
 pub use link::{Link, Tcp, Udp};
-pub use nat::{Filtering, Gateway, Hairpin, Mapping, Nat, NatId, Ports, Refresh, Stray};
+pub use nat::{
+    Alg, Filtering, Gateway, Hairpin, Mapping, Nat, NatId, Parity, Pooling, Ports, Refresh, Stray,
+};
 pub use node::{Host, HostId, Interface};
 pub use packet::{Arrival, Captured, Fate, Packets, Protocol, Segment};
 pub use world::World;

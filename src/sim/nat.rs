@@ -1,7 +1,11 @@
 //! How a NAT behaves, in the words of RFC 4787: mapping, filtering, ports, hairpinning, lifetime. The properties
 //! are independent of each other; the constructors name the combinations that are well known.
 
+mod payload;
+mod setting;
 pub(super) mod table;
+
+use std::ops::RangeInclusive;
 
 use super::link::Link;
 use crate::stun::Family;
@@ -18,6 +22,8 @@ pub enum Mapping {
     AddressDependent,
     /// If their address and port are the same. With [`Ports::Random`] a "symmetric" NAT.
     AddressAndPortDependent,
+    /// If their port is the same, whatever their address: RFC 4787 has no word for it.
+    PortDependent,
 }
 
 /// Who may send to an external endpoint (RFC 4787 §5).
@@ -34,17 +40,15 @@ pub enum Filtering {
 /// Which external port a new mapping gets (RFC 4787 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ports {
-    /// The internal one; if it is taken, the next free one.
+    /// The internal one; if it is taken, the next free one. One that the NAT does not use at all becomes any.
     Preserving,
     /// The internal one, also for several mappings at a time as long as their destinations differ: "port
     /// overloading", which REQ-3 forbids and Linux does.
     Overloading,
-    /// One after the other, whoever asks.
+    /// One after the other, whoever asks; see [`Nat::step`].
     Sequential,
     /// Any.
     Random,
-    /// Any of this block, the first and the last one included: carriers give each subscriber one (RFC 7422).
-    Block(u16, u16),
 }
 
 /// What becomes of a packet from inside to an external endpoint of the same NAT (RFC 4787 §6).
@@ -65,6 +69,38 @@ pub enum Refresh {
     Outbound,
     /// Those from both sides, if the filter lets them pass.
     Both,
+    /// Those from outside only, if the filter lets them pass.
+    Inbound,
+    /// None: a mapping ends in its time, whatever happens.
+    Neither,
+}
+
+/// Which external address a new mapping of one host gets, where the NAT has several (RFC 4787 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// The same for all its mappings: what REQ-2 recommends.
+    Paired,
+    /// Any.
+    Arbitrary,
+}
+
+/// Whether even ports stay even and odd ones odd (RFC 4787 §4.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parity {
+    /// They do: what REQ-4 recommends.
+    Preserved,
+    /// That is left to [`Ports`].
+    Ignored,
+}
+
+/// What becomes of addresses in payloads (RFC 4787 §7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alg {
+    /// They pass as they are: what REQ-10 recommends.
+    Off,
+    /// Four bytes that are the translated address are translated too, wherever they are: a generic application-level
+    /// gateway.
+    Generic,
 }
 
 /// What becomes of a packet from outside that no mapping wants.
@@ -88,6 +124,13 @@ pub struct Nat {
     pub(super) refresh: Refresh,
     pub(super) stray: Stray,
     pub(super) link: Link,
+    step: u16,
+    range: Option<RangeInclusive<u16>>,
+    parity: Parity,
+    addresses: u8,
+    pooling: Pooling,
+    alg: Alg,
+    limit: usize,
 }
 
 impl Nat {
@@ -103,6 +146,13 @@ impl Nat {
             refresh: Refresh::Outbound,
             stray: Stray::Dropped,
             link: Link::wan(),
+            step: 1,
+            range: None,
+            parity: Parity::Ignored,
+            addresses: 1,
+            pooling: Pooling::Paired,
+            alg: Alg::Off,
+            limit: usize::MAX,
         }
     }
 
@@ -143,46 +193,9 @@ impl Nat {
         Self::new(Mapping::Identity, Filtering::AddressAndPortDependent)
     }
 
-    /// Which external port a new mapping gets.
-    #[must_use]
-    pub fn ports(mut self, ports: Ports) -> Self {
-        self.ports = ports;
-        self
-    }
-
-    /// Whether inside reaches inside by external endpoints.
-    #[must_use]
-    pub fn hairpin(mut self, hairpin: Hairpin) -> Self {
-        self.hairpin = hairpin;
-        self
-    }
-
-    /// How long a mapping, and the permission of a remote, live without refresh.
-    #[must_use]
-    pub fn lifetime(mut self, lifetime: Duration) -> Self {
-        self.lifetime = lifetime;
-        self
-    }
-
-    /// Which packets keep a mapping alive.
-    #[must_use]
-    pub fn refresh(mut self, refresh: Refresh) -> Self {
-        self.refresh = refresh;
-        self
-    }
-
-    /// What becomes of a packet that no mapping wants.
-    #[must_use]
-    pub fn stray(mut self, stray: Stray) -> Self {
-        self.stray = stray;
-        self
-    }
-
-    /// The link to the network outside.
-    #[must_use]
-    pub fn link(mut self, link: Link) -> Self {
-        self.link = link;
-        self
+    /// How many external addresses it has.
+    pub(super) fn addresses(&self) -> u8 {
+        self.addresses
     }
 
     pub(super) fn translates(&self, family: Family) -> bool {

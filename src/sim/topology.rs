@@ -85,9 +85,10 @@ pub(super) struct Topology {
 impl Topology {
     pub(super) fn add_nat(&mut self, outer: Network, nat: Nat) -> NatId {
         let id = NatId(self.nats.len());
-        let external = self.settle(outer, Family::V4, None, Owner::Nat(id));
+        let count = 0..nat.addresses();
+        let externals = count.map(|_| self.settle(outer, Family::V4, None, Owner::Nat(id))).collect();
         let edge = Edge::new(outer, nat.link.clone());
-        self.nats.push((Table::new(nat, external), edge));
+        self.nats.push((Table::new(nat, externals), edge));
         id
     }
 
@@ -187,7 +188,7 @@ impl Topology {
     pub(super) fn pristine(&self) -> Self {
         let mut copy = self.clone();
         for (table, _) in &mut copy.nats {
-            *table = Table::new(table.nat().clone().stray(Stray::Dropped), table.external());
+            *table = table.anew(table.nat().clone().stray(Stray::Dropped));
         }
         copy
     }
@@ -211,8 +212,7 @@ impl Topology {
     /// From inside through a NAT; to the NAT's own address it is a hairpin (RFC 4787 §6).
     fn leave(&mut self, now: Instant, rng: &mut Rng, nat: NatId, packet: &mut Packet) -> Next {
         let table = &mut self.nats[nat.0].0;
-        let hairpin =
-            table.nat().translates(packet.source.ip().into()) && packet.destination.ip() == table.external();
+        let hairpin = table.nat().translates(packet.source.ip().into()) && table.has(packet.destination.ip());
         let mode = table.nat().hairpin;
         if hairpin && mode == Hairpin::None {
             return Next::Dropped(Fate::Filtered);
@@ -221,6 +221,7 @@ impl Topology {
         let Some(external) = table.outbound(now, rng, transport, packet.source, packet.destination) else {
             return Next::Dropped(Fate::Filtered);
         };
+        table.translate(&mut packet.payload, packet.source.ip(), external.ip());
         if !hairpin {
             packet.source = external;
             return Next::Up(nat);
@@ -239,7 +240,9 @@ impl Topology {
     pub(super) fn enter(&mut self, now: Instant, nat: NatId, packet: &mut Packet) -> Result<(), Fate> {
         let table = &mut self.nats[nat.0].0;
         let internal = table.inbound(now, packet.transport(), packet.source, packet.destination);
-        packet.destination = internal.ok_or(Fate::Filtered)?;
+        let internal = internal.ok_or(Fate::Filtered)?;
+        table.translate(&mut packet.payload, packet.destination.ip(), internal.ip());
+        packet.destination = internal;
         Ok(())
     }
 }

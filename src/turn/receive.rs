@@ -9,6 +9,14 @@ use crate::time::Instant;
 
 impl Client {
     pub(super) fn handle_datagram<'a>(&mut self, now: Instant, datagram: &'a [u8]) -> Received<'a> {
+        let received = self.read_datagram(now, datagram);
+        if matches!(received, Received::Data { .. }) && self.is_moving() {
+            self.requests.hurry_move();
+        }
+        received
+    }
+
+    fn read_datagram<'a>(&mut self, now: Instant, datagram: &'a [u8]) -> Received<'a> {
         let live = self.allocation.is_live();
         match classify(datagram) {
             Kind::ChannelData if live => self.handle_channel_data(now, datagram),

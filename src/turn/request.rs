@@ -69,6 +69,8 @@ pub(super) struct Requests {
     outgoing: VecDeque<TransactionId>,
     /// Those that got an answer which nobody can have signed.
     doubted: BTreeSet<TransactionId>,
+    /// The move that may be asked for a second time without waiting.
+    moving: Option<TransactionId>,
 }
 
 impl Requests {
@@ -79,6 +81,7 @@ impl Requests {
             transactions: Transactions::default(),
             outgoing: VecDeque::new(),
             doubted: BTreeSet::new(),
+            moving: None,
         }
     }
 
@@ -102,7 +105,10 @@ impl Requests {
     pub(super) fn begin(&mut self, now: Instant, purpose: Purpose) -> TransactionId {
         let id = self.id();
         match self.delivery {
-            Delivery::Datagrams => self.transactions.start(now, id, purpose, RTO),
+            Delivery::Datagrams => {
+                self.transactions.start(now, id, purpose, RTO);
+                self.moving = Some(id).filter(|_| purpose == Purpose::Move);
+            }
             Delivery::Stream => {
                 let ti = if purpose == Purpose::Move { MOVE_PATIENCE } else { TI };
                 self.transactions.start_reliable(now, id, purpose, ti);
@@ -125,6 +131,13 @@ impl Requests {
     pub(super) fn end(&mut self, id: TransactionId) -> Option<Transaction<Purpose>> {
         self.doubted.remove(&id);
         self.transactions.end(id)
+    }
+
+    /// Data of the peer arrives where the client moves to: the server has taken the move, and its answer is lost. coturn 4.6
+    /// answers to the old place. So the request goes out again at once, a single time.
+    pub(super) fn hurry_move(&mut self) {
+        let id = self.moving.take().filter(|id| !self.outgoing.contains(id));
+        self.outgoing.extend(id);
     }
 
     /// Ends all of them, and says what they were for.

@@ -77,7 +77,7 @@ impl Session {
         let mut command = other.command(&lab, other_host);
         command.arg(other_role).args(&common).args(setting.other);
         let peers = [floe, Peer::start(&format!("{other:?}"), &mut command)];
-        Self { lab, pair: Pair { peers }, server, other, texts: 0 }
+        Self { lab, pair: Pair::of(peers), server, other, texts: 0 }
     }
 
     /// As `start`, and the two have connected and data goes both ways.

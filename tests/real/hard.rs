@@ -60,12 +60,10 @@ fn search(lab: &Lab, args: [&[&str]; 2]) -> Found {
         Peer::spawn(lab, host, &[&common[..], &user, args].concat())
     };
     let hosts = [1, 2].map(|side| Family::V4.host(side).to_string());
-    let mut pair = Pair {
-        peers: [
-            peer("host1", "--controlling", &hosts[0], args[0]),
-            peer("host2", "--controlled", &hosts[1], args[1]),
-        ],
-    };
+    let mut pair = Pair::of([
+        peer("host1", "--controlling", &hosts[0], args[0]),
+        peer("host2", "--controlled", &hosts[1], args[1]),
+    ]);
     pair.connect(lab, PATIENCE);
     let begins_relayed = |peer: &Peer| {
         let first = peer.of_type("selected").next().unwrap();

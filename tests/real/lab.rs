@@ -147,6 +147,8 @@ impl Nat {
 pub(crate) struct Lab {
     prefix: String,
     namespaces: Vec<String>,
+    /// The networks whose addresses are known outside.
+    open: Vec<u8>,
 }
 
 impl Lab {
@@ -159,8 +161,8 @@ impl Lab {
     pub(crate) fn with_loss(nats: [Nat; 2], loss_percent: u8) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut lab =
-            Self { prefix: format!("floe-{}-{number}", std::process::id()), namespaces: Vec::new() };
+        let prefix = format!("floe-{}-{number}", std::process::id());
+        let mut lab = Self { prefix, namespaces: Vec::new(), open: Vec::new() };
         lab.namespace("pub");
         lab.ip("pub", "link add segment type bridge");
         lab.ip("pub", "link set segment up");
@@ -216,33 +218,71 @@ impl Lab {
     }
 
     fn side(&mut self, side: u8, nat: Nat, loss_percent: u8) {
-        let (router, host) = (format!("nat{side}"), format!("host{side}"));
-        self.namespace(&router);
+        let host = format!("host{side}");
         self.namespace(&host);
-        self.plug(&router, &[&Family::V4.outside(side).to_string(), &Family::V6.outside(side).to_string()]);
+        self.router(side, nat, loss_percent, &host, "eth0");
+        self.arrive(&host, "eth0", side);
+    }
+
+    /// The router of a network, with a link into it for a host.
+    fn router(&mut self, number: u8, nat: Nat, loss_percent: u8, host: &str, link: &str) {
+        let router = format!("nat{number}");
+        self.namespace(&router);
+        let outside = [Family::V4, Family::V6].map(|family| family.outside(number).to_string());
+        self.plug(&router, &[&outside[0], &outside[1]]);
         self.write(&router, "ipv4/ip_forward", "1");
         self.write(&router, "ipv6/conf/all/forwarding", "1");
-        let inner = self.name(&host);
-        self.ip(&router, &format!("link add in type veth peer name eth0 netns {inner}"));
-        self.ip(&router, &format!("addr add 10.{side}.0.1/24 dev in"));
-        self.ip(&router, &format!("addr add 2001:db8:{side}::1/64 dev in nodad"));
-        self.ip(&host, &format!("addr add {}/24 dev eth0", Family::V4.host(side)));
-        self.ip(&host, &format!("addr add {}/64 dev eth0 nodad", Family::V6.host(side)));
+        let inner = self.name(host);
+        self.ip(&router, &format!("link add in type veth peer name {link} netns {inner}"));
+        self.ip(&router, &format!("addr add 10.{number}.0.1/24 dev in"));
+        self.ip(&router, &format!("addr add 2001:db8:{number}::1/64 dev in nodad"));
         self.ip(&router, "link set in up");
-        self.ip(&host, "link set eth0 up");
-        self.ip(&host, &format!("route add default via 10.{side}.0.1"));
-        self.ip(&host, &format!("-6 route add default via 2001:db8:{side}::1"));
-        feed(self.command(&router, "nft").args(["-f", "-"]), &nat.rules(side, loss_percent));
+        feed(self.command(&router, "nft").args(["-f", "-"]), &nat.rules(number, loss_percent));
+    }
+
+    /// Gives a host its addresses in a network, and the default routes through it.
+    pub(crate) fn arrive(&self, host: &str, link: &str, network: u8) {
+        self.ip(host, &format!("addr add {}/24 dev {link}", Family::V4.host(network)));
+        self.ip(host, &format!("addr add {}/64 dev {link} nodad", Family::V6.host(network)));
+        self.ip(host, &format!("link set {link} up"));
+        self.ip(host, &format!("route add default via 10.{network}.0.1"));
+        self.ip(host, &format!("-6 route add default via 2001:db8:{network}::1"));
+    }
+
+    /// A further network (3 to 9) that a host can go to: its link `eth1` is down and has no address.
+    pub(crate) fn further_network(&mut self, number: u8, nat: Nat, host: &str) {
+        self.router(number, nat, 0, host, "eth1");
+        self.route_open_side(number, nat);
+        // The new router knows the ways that the others were told of.
+        for open in self.open.iter().filter(|open| **open != number) {
+            self.route_to(&format!("nat{number}"), *open);
+        }
+    }
+
+    fn route_open_sides(&mut self, nats: [Nat; 2]) {
+        for (side, nat) in (1..).zip(nats) {
+            self.route_open_side(side, nat);
+        }
     }
 
     /// Where nothing is translated, the public segment must know the way to the host.
-    fn route_open_sides(&self, nats: [Nat; 2]) {
-        for (side, _) in (1..).zip(nats).filter(|(_, nat)| !nat.translates()) {
-            for node in ["server", "nat1", "nat2"].iter().filter(|node| **node != format!("nat{side}")) {
-                self.ip(node, &format!("route add 10.{side}.0.0/24 via {}", Family::V4.outside(side)));
-                self.ip(node, &format!("-6 route add 2001:db8:{side}::/64 via {}", Family::V6.outside(side)));
-            }
+    fn route_open_side(&mut self, number: u8, nat: Nat) {
+        if nat.translates() {
+            return;
         }
+        let prefix = format!("{}-", self.prefix);
+        let nodes: Vec<String> =
+            self.namespaces.iter().filter_map(|name| Some(name.strip_prefix(&prefix)?.to_owned())).collect();
+        let is_router = |node: &String| node == "server" || node.starts_with("nat");
+        for node in nodes.iter().filter(|node| is_router(node) && **node != format!("nat{number}")) {
+            self.route_to(node, number);
+        }
+        self.open.push(number);
+    }
+
+    fn route_to(&self, node: &str, number: u8) {
+        self.ip(node, &format!("route add 10.{number}.0.0/24 via {}", Family::V4.outside(number)));
+        self.ip(node, &format!("-6 route add 2001:db8:{number}::/64 via {}", Family::V6.outside(number)));
     }
 
     /// `ip ARGS` in a namespace.
@@ -250,7 +290,7 @@ impl Lab {
         ip_in(&self.name(short), args);
     }
 
-    fn write(&self, short: &str, key: &str, value: &str) {
+    pub(crate) fn write(&self, short: &str, key: &str, value: &str) {
         run(self.command(short, "sh").args(["-c", &format!("echo {value} > /proc/sys/net/{key}")]));
     }
 

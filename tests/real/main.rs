@@ -8,8 +8,10 @@
 #![expect(clippy::unwrap_used, reason = "what the lab cannot do fails the test")]
 #![expect(clippy::disallowed_methods, reason = "the lab waits for real processes in real time")]
 
+mod alone;
 mod hard;
 mod home;
+mod kinds;
 mod lab;
 mod map;
 mod names;

@@ -18,7 +18,7 @@ fn hosts_of_one_link_find_each_other_by_name() {
         [&["--interface", "out"][..], &["--interface", "2001:db8::/32"], &["--interface", "out", "--no-ipv6"]]
     {
         let peer = |host, role| Peer::spawn(&lab, host, &[&[role, "--mdns"], interface].concat());
-        let mut pair = Pair { peers: [peer("nat1", "--controlling"), peer("nat2", "--controlled")] };
+        let mut pair = Pair::of([peer("nat1", "--controlling"), peer("nat2", "--controlled")]);
         let done = pair.run_until(PATIENCE, |peers| peers.iter().all(|peer| peer.has_been("completed")));
         let [a, b] = &mut pair.peers;
         assert!(done, "{}\n{}", a.report(), b.report());

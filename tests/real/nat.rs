@@ -1,6 +1,6 @@
 //! `floe nat` behind nftables NATs, with `floe server --alternate` and with coturn as the server of RFC 5780.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,8 +11,8 @@ use crate::process::Process;
 const FLOE: &str = env!("CARGO_BIN_EXE_floe");
 const PATIENCE: Duration = Duration::from_secs(10);
 
-#[derive(Clone, Copy, Debug)]
-enum By {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum By {
     Floe,
     Coturn,
 }
@@ -30,17 +30,7 @@ fn server(lab: &Lab, by: By) -> Process {
             process
         }
         By::Coturn => {
-            let mut command = lab.command("server", "turnserver");
-            command.args(["-n", "-L", a, "-L", b, "--stun-only", "--no-tls", "--no-dtls", "--no-cli"]);
-            command.args([
-                "--listening-port",
-                "3478",
-                "--alt-listening-port",
-                "3479",
-                "--cli-password",
-                "unused",
-            ]);
-            command.args(["--log-file", "stdout", "--pidfile", "/dev/null", "--userdb", "/dev/null"]);
+            let mut command = coturn(lab.command("server", "turnserver"), [a, b]);
             let process = Process::spawn("coturn", &mut command);
             let answers = || {
                 let mut ask = lab.command("host1", FLOE);
@@ -54,6 +44,14 @@ fn server(lab: &Lab, by: By) -> Process {
             process
         }
     }
+}
+
+/// `turnserver` with two addresses, on the ports of RFC 5780's examples.
+pub(crate) fn coturn(mut command: Command, [a, b]: [&str; 2]) -> Command {
+    command.args(["-n", "-L", a, "-L", b, "--stun-only", "--no-tls", "--no-dtls", "--no-cli"]);
+    command.args(["--listening-port", "3478", "--alt-listening-port", "3479", "--cli-password", "unused"]);
+    command.args(["--log-file", "stdout", "--pidfile", "/dev/null", "--userdb", "/dev/null"]);
+    command
 }
 
 /// What `floe nat` says behind this NAT.
@@ -79,21 +77,27 @@ fn told<'a>(report: &'a Value, fact: &str) -> &'a str {
 fn every_nat_is_told(by: By) {
     const EIM: &str = "endpoint-independent";
     const APD: &str = "address-and-port-dependent";
-    for (nat, translation, mapping, filtering, ports) in [
+    let all = [
         (Nat::Open, "none", EIM, EIM, "preserving"),
         (Nat::Firewall, "none", EIM, APD, "preserving"),
         (Nat::FullCone, "translated", EIM, EIM, "preserving"),
         (Nat::PortRestricted(Stray::Dropped), "translated", EIM, APD, "preserving"),
         (Nat::PortRestricted(Stray::Tracked), "translated", EIM, APD, "preserving"),
         (Nat::Symmetric(Stray::Dropped), "translated", APD, APD, "random"),
-    ] {
-        let report = measure(nat, by, &[]);
-        let facts = ["translation", "mapping", "filtering", "ports"].map(|fact| told(&report, fact));
-        assert_eq!(facts, [translation, mapping, filtering, ports], "{nat:?}: {report:#}");
-        // What an agent makes of it.
-        let known = if mapping == EIM { "--hard-nat stable" } else { "--hard-nat random" };
-        assert_eq!(report["peer_options"], known, "{nat:?}: {report:#}");
-    }
+    ];
+    // Each in a laboratory of its own, where it waits most of the time.
+    std::thread::scope(|scope| {
+        for (nat, translation, mapping, filtering, ports) in all {
+            scope.spawn(move || {
+                let report = measure(nat, by, &[]);
+                let facts = ["translation", "mapping", "filtering", "ports"].map(|fact| told(&report, fact));
+                assert_eq!(facts, [translation, mapping, filtering, ports], "{nat:?}: {report:#}");
+                // What an agent makes of it.
+                let known = if mapping == EIM { "--hard-nat stable" } else { "--hard-nat random" };
+                assert_eq!(report["peer_options"], known, "{nat:?}: {report:#}");
+            });
+        }
+    });
 }
 
 #[test]
@@ -160,7 +164,14 @@ fn floe_nat_finds_udp_blocked_where_the_server_answers_over_tcp() {
 #[test]
 fn a_server_that_is_not_of_stun_is_misuse() {
     for uri in ["turn:127.0.0.1", "stuns:127.0.0.1"] {
-        let output = std::process::Command::new(FLOE).args(["nat", uri]).output().unwrap();
+        let output = Command::new(FLOE).args(["nat", uri]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{uri}");
     }
+}
+
+#[test]
+fn a_lifetime_without_a_server_is_misuse() {
+    let output = Command::new(FLOE).args(["nat", "--lifetime"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("server"));
 }

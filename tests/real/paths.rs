@@ -30,8 +30,7 @@ fn path(lab: &Lab, server: Implementation, family: Family, args: &[&str]) -> Pat
     let peer = |host, role, bind: &str| {
         Peer::spawn(lab, host, &[&[role, "--bind", bind], &servers[..], args].concat())
     };
-    let mut pair =
-        Pair { peers: [peer("host1", "--controlling", &host1), peer("host2", "--controlled", &host2)] };
+    let mut pair = Pair::of([peer("host1", "--controlling", &host1), peer("host2", "--controlled", &host2)]);
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pair.connect(lab, PATIENCE)));
     if let Err(panic) = outcome {
         eprintln!("{}", server.process.report());

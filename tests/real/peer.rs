@@ -98,13 +98,28 @@ pub(crate) fn candidate_addr(line: &str) -> SocketAddr {
 /// Two peers, one on each host: the first is controlling.
 pub(crate) struct Pair {
     pub(crate) peers: [Peer; 2],
+    pub(crate) signals: Signals,
+}
+
+/// What the signaling channel does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Signals {
+    /// It carries lines as they come.
+    #[default]
+    Carried,
+    /// It keeps them.
+    Held,
 }
 
 impl Pair {
     /// `args` go to both.
     pub(crate) fn spawn(lab: &Lab, args: &[&str]) -> Self {
         let peer = |host, role| Peer::spawn(lab, host, &[&[role], args].concat());
-        Self { peers: [peer("host1", "--controlling"), peer("host2", "--controlled")] }
+        Self::of([peer("host1", "--controlling"), peer("host2", "--controlled")])
+    }
+
+    pub(crate) fn of(peers: [Peer; 2]) -> Self {
+        Self { peers, signals: Signals::Carried }
     }
 
     /// Carries lines to and fro until `done`, for `patience` at most; then says whether it is done.
@@ -116,7 +131,9 @@ impl Pair {
             }
             for from in 0..2 {
                 self.peers[from].listen(Duration::from_millis(5));
-                self.signal(from);
+                if self.signals == Signals::Carried {
+                    self.signal(from);
+                }
             }
         }
         true

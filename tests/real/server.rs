@@ -78,7 +78,7 @@ fn coturn(lab: &Lab, addr: IpAddr, identity: Option<&Identity>) -> Command {
     let addr = addr.to_string();
     command.args(["-n", "--listening-ip", &addr, "--relay-ip", &addr, "--listening-port", &PORT.to_string()]);
     command.args(["--lt-cred-mech", "--realm", REALM, "--user", &format!("{USERNAME}:{PASSWORD}")]);
-    command.args(["--no-dtls", "--no-cli", "--log-file", "stdout", "--fingerprint"]);
+    command.args(["--no-dtls", "--no-cli", "--log-file", "stdout", "--fingerprint", "--mobility"]);
     match identity {
         None => command.arg("--no-tls"),
         Some(Identity { certificate, key }) => command

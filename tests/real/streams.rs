@@ -56,7 +56,7 @@ fn both_meet(name: &str, uri: impl Fn(&Server) -> String) {
                 let host = format!("host{number}");
                 Peer::spawn(&lab, &host, &[&[role, "--bind", &bind], &servers[..]].concat())
             };
-            let mut pair = Pair { peers: [peer(1, "--controlling"), peer(2, "--controlled")] };
+            let mut pair = Pair::of([peer(1, "--controlling"), peer(2, "--controlled")]);
             let connects = std::panic::AssertUnwindSafe(|| pair.connect(&lab, PATIENCE));
             if let Err(panic) = std::panic::catch_unwind(connects) {
                 eprintln!("{implementation:?} {family:?}\n{}", server.process.report());

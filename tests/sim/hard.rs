@@ -116,7 +116,7 @@ fn sequential_ports_are_predicted() {
 #[test]
 fn a_public_address_behind_a_firewall_is_stable_too() {
     for seed in 0..10 {
-        let nats = [Nat::symmetric().ports(Ports::Block(20_000, 22_047)), Nat::firewall()];
+        let nats = [Nat::symmetric().port_range(20_000..=22_047), Nat::firewall()];
         let (took, packets) = search_between(seed, nats, Habit::Random);
         assert!(took.is_some_and(|took| took < secs(5)) && packets < 700, "{seed}: {took:?}, {packets}");
     }
@@ -127,7 +127,7 @@ fn a_public_address_behind_a_firewall_is_stable_too() {
 fn the_ports_of_a_block_are_found_with_few_packets() {
     for seed in 0..20 {
         for (first, last) in [(20_000, 22_047), (1024, 1535), (64_512, 65_535)] {
-            let nat = Nat::symmetric().ports(Ports::Block(first, last));
+            let nat = Nat::symmetric().port_range(first..=last);
             let (took, packets) = search(seed, nat, Habit::Random);
             assert!(took.is_some_and(|took| took < secs(5)) && packets < 700, "{seed}: {took:?}, {packets}");
         }

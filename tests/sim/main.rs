@@ -19,6 +19,8 @@ mod loss;
 mod matrix;
 mod names;
 mod nat_behaviour;
+mod nat_pools;
+mod nats;
 mod pair;
 mod peer;
 mod plan;

@@ -2,8 +2,9 @@
 //! TURN client against floe's server.
 
 use floe::agent::{Policy, Why};
-use floe::candidate::CandidateType::Relayed;
-use floe::sim::{HostId, Interface, Nat, World};
+use floe::candidate::CandidateType::{Host, Relayed, ServerReflexive};
+use floe::signal::What;
+use floe::sim::{HostId, Interface, Link, Nat, World};
 use floe::turn::{Families, Mobility, ServerTransport, TurnServer};
 use floe::{Config, Event, Role};
 
@@ -103,6 +104,93 @@ fn one_allocation_leads_from_ipv4_to_ipv6() {
         if meets {
             assert_eq!(world.selected_types(a, b)[0], Relayed);
             exchange(&mut world, [a, b]);
+        }
+    }
+}
+
+/// How often a host has begun, so far as it has signalled.
+fn beginnings(world: &World, host: HostId) -> usize {
+    world.signals(host).iter().filter(|signal| matches!(signal.what, What::Credentials(_))).count()
+}
+
+/// Both send every 20 ms until each has something of the other one that left after now. Returns how long that took.
+fn until_data(world: &mut World, hosts: [HostId; 2], at_most: std::time::Duration) -> std::time::Duration {
+    let start = world.now();
+    let fresh = |world: &World, host: HostId| {
+        let latest = world.received(host).last();
+        latest.is_some_and(|it| it.payload == b"fresh")
+    };
+    while !hosts.iter().all(|host| fresh(world, *host)) {
+        for host in hosts {
+            world.send(host, b"fresh");
+        }
+        world.run_for(ms(20));
+        assert!(world.now() - start < at_most, "{world}");
+    }
+    world.now() - start
+}
+
+/// The restart's signals are on their way for five seconds: by then the peer has learnt the new address from a check, and
+/// the path has moved with a nomination (both ends know renomination).
+#[test]
+fn renomination_moves_the_path_while_the_restart_is_on_its_way() {
+    let slow = secs(5);
+    for roles in ROLES {
+        let mut world = World::new(13);
+        let hosts =
+            [0, 1].map(|at: usize| world.agent(Nat::none(), Config::new(roles[at], seed(at as u8 + 1))));
+        let [a, b] = hosts;
+        for (from, to) in [(a, b), (b, a)] {
+            world.set_path(from, to, Link::ideal().latency(ms(15)));
+            world.signal_one_way(from, to, slow);
+        }
+        world.run_until(secs(20), |w| w.completed(a) && w.completed(b));
+        for _ in 0..100 {
+            world.send(a, b"old");
+            world.send(b, b"old");
+            world.run_for(ms(20));
+        }
+        roam(&mut world, a, ms(0));
+        // What the driver grants: four round trips.
+        world.run_for(ms(120));
+        world.with_agent(a, floe::Agent::restart);
+        let took = until_data(&mut world, hosts, slow);
+        assert_eq!([beginnings(&world, a), beginnings(&world, b)], [2, 1], "{roles:?} {took:?} {world}");
+        world.run_until(secs(20), |w| beginnings(w, b) == 2 && w.completed(a) && w.completed(b));
+        exchange(&mut world, hosts);
+    }
+}
+
+/// The relay has moved at the restart, or is on its way: either way the restart brings the addresses of the new network.
+#[test]
+fn a_host_that_moved_with_its_relay_signals_its_new_addresses_too() {
+    for pause in [ms(10), secs(1)] {
+        let mut world = World::new(14);
+        let turn = world.turn_server();
+        let hosts = [0, 1].map(|at: usize| {
+            let config = Config::new(ROLES[0][at], seed(at as u8 + 1)).turn_server(turn.clone());
+            world.agent(Nat::port_restricted(), config)
+        });
+        let [a, b] = hosts;
+        world.signal(a, b);
+        world.run_until(secs(20), |w| w.completed(a) && w.completed(b));
+        world.run_for(secs(1));
+        roam(&mut world, a, ms(0));
+        world.run_for(pause);
+        let before = world.signals(a).len();
+        world.with_agent(a, floe::Agent::restart);
+        world.run_for(secs(5));
+        let signals = world.signals(a).split_off(before);
+        let mut kinds: Vec<_> = signals
+            .iter()
+            .filter_map(|signal| match &signal.what {
+                What::Candidate(candidate) => Some(candidate.kind),
+                _ => None,
+            })
+            .collect();
+        kinds.dedup();
+        for kind in [Host, ServerReflexive, Relayed] {
+            assert!(kinds.contains(&kind), "{pause:?} {kinds:?} {world}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod known_nat;
 mod lines;
 mod map;
 mod nat;
+mod nat_alone;
 mod nat_words;
 mod peer;
 mod probe;

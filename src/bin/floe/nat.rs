@@ -11,24 +11,30 @@ use floe::stun::uri::{Scheme, Uri};
 use crate::exit::{self, Exit};
 use crate::known_nat;
 use crate::lines;
+use crate::nat_alone;
 use crate::nat_words as words;
 
 /// Find out how the NATs between here and the Internet behave
 ///
 /// Asks STUN servers and compares what they see: mapping and filtering in the words of RFC 4787, hairpinning, ports. A
 /// server that speaks RFC 5780, such as `floe server --alternate`, tells all of it; two plain STUN servers with different
-/// addresses tell the mapping. IPv4 and IPv6 are measured one after the other, a minute or two each.
+/// addresses tell the mapping. IPv4 and IPv6 are measured one after the other, most of a minute each and four at most.
+/// Without a server it tells what this host and its gateway know: whether the address is public, and whether the gateway
+/// is itself behind a NAT. For that the gateway maps a port for a moment.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  floe nat                                           what can be told without a server
   floe nat stun:stun.example.org
   floe nat stun:198.51.100.1 stun:203.0.113.1        two plain STUN servers
   floe nat stun:stun.example.org --lifetime --json
 
-Exit status: 0 if something was measured, else 1, 2 for a usage error")]
+Whether fragments pass is told only if they do: silence may be the server's.
+
+Exit status: 0 if something was measured, or without a server if there is a way out; else 1, 2 for a usage error")]
 pub(crate) struct Args {
     /// The servers, such as stun:203.0.113.1:3478 (RFC 7064)
-    #[arg(required = true, value_name = "STUN-URI")]
+    #[arg(value_name = "STUN-URI")]
     uris: Vec<Uri>,
     /// Print one JSON object a line
     #[arg(long)]
@@ -48,6 +54,15 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<(), Exit> {
     if let Some(uri) = args.uris.iter().find(|uri| uri.scheme != Scheme::Stun) {
         return Err(Exit::usage(format!("{uri}: only stun: servers tell of NATs")));
+    }
+    if args.uris.is_empty() {
+        if args.lifetime.is_some() {
+            return Err(Exit::usage("--lifetime needs a server that speaks RFC 5780"));
+        }
+        return tokio::select! {
+            ended = nat_alone::run(args.bind, args.json) => ended,
+            () = exit::interrupted() => Err(Exit::Told),
+        };
     }
     let resolver = match args.name_server.as_slice() {
         [] => Resolver::system(),

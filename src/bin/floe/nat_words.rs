@@ -84,7 +84,7 @@ pub(crate) fn json(family: &str, report: &Report) -> Value {
             Lifetime::Between(..) => "between",
             Lifetime::LongerThan(_) => "longer",
         }),
-        "refresh": value(report.refresh, |it| if it == Refresh::Inbound { "inbound" } else { "outbound" }),
+        "refresh": value(report.refresh, refresh_word),
         "peer_options": known_nat::options(&report.behavior()),
         "verdict": verdict.name(),
         "text": verdict.to_string(),
@@ -175,7 +175,7 @@ fn hairpinning_word(it: Hairpinning) -> &'static str {
 
 fn hairpinning(it: Hairpinning) -> String {
     match it {
-        Hairpinning::None => "no",
+        Hairpinning::None => "nothing comes back to this host",
         Hairpinning::ExternalSource => "yes, with the external source address",
         Hairpinning::InternalSource => "yes, with the internal source address",
         Hairpinning::OtherSource => "yes, with another source address",
@@ -220,6 +220,21 @@ fn lifetime(it: Lifetime) -> String {
     }
 }
 
+fn refresh_word(it: Refresh) -> &'static str {
+    match it {
+        Refresh::Outbound => "outbound",
+        Refresh::Inbound => "inbound",
+        Refresh::InboundOnly => "inbound-only",
+        Refresh::Neither => "neither",
+    }
+}
+
 fn refresh(it: Refresh) -> String {
-    if it == Refresh::Inbound { "traffic in both directions" } else { "outbound traffic only" }.to_owned()
+    match it {
+        Refresh::Outbound => "outbound traffic only",
+        Refresh::Inbound => "traffic in both directions",
+        Refresh::InboundOnly => "inbound traffic only",
+        Refresh::Neither => "nothing: it ends in its time",
+    }
+    .to_owned()
 }

@@ -203,6 +203,8 @@ impl Peer {
                 self.out.error(format!("{name} from {base}: {problem}")).await;
             }
             Event::Failed(reason) => self.out.error(reason.to_string()).await,
+            // Whoever is first: restarts that cross are one.
+            Event::RestartNeeded(_) => self.session.restart().await,
             _ => {}
         }
         ControlFlow::Continue(())

@@ -3,7 +3,7 @@
 use crate::time::{Duration, Instant};
 
 /// A burst is over when nothing has changed for so long.
-const QUIET: Duration = Duration::from_millis(200);
+const QUIET: Duration = Duration::from_millis(75);
 /// A burst without an end is told of after so long.
 const AT_MOST: Duration = Duration::from_secs(1);
 
@@ -52,12 +52,12 @@ mod tests {
     use super::*;
     use crate::net::clock;
 
-    /// What is told of values that are observed every 100 ms, and when.
+    /// What is told of values that are observed every 25 ms, and when.
     fn told(values: &[u8]) -> Vec<(u64, u8)> {
         let start = clock::now();
         let mut debounce = Debounce::new(start, 0);
         let mut told = Vec::new();
-        for (at, value) in (1..).map(|step| step * 100).zip(values) {
+        for (at, value) in (1..).map(|step| step * 25).zip(values) {
             let now = start + Duration::from_millis(at);
             told.extend(debounce.observe(now, *value).map(|value| (at, value)));
         }
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_burst_is_told_once_when_it_is_quiet() {
-        assert_eq!(told(&[1, 2, 3, 3, 3, 3, 3, 3]), [(500, 3)]);
+        assert_eq!(told(&[1, 2, 3, 3, 3, 3, 3, 3]), [(150, 3)]);
     }
 
     #[test]
@@ -76,6 +76,7 @@ mod tests {
 
     #[test]
     fn a_burst_without_an_end_is_told_after_a_second() {
-        assert_eq!(told(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), [(1100, 11)]);
+        let values: Vec<u8> = (1..=60).collect();
+        assert_eq!(told(&values), [(1025, 41)]);
     }
 }

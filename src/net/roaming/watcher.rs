@@ -1,4 +1,4 @@
-//! Asks for the interfaces, again and again.
+//! Asks for the interfaces, again and again, and when the kernel says that something has changed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -13,11 +13,12 @@ use crate::net::udp::Source;
 use crate::time::{Duration, Instant};
 
 use super::debounce::Debounce;
+use super::notices::Notices;
 
 /// How often the interfaces are asked for.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// How often while they change.
-const RESTLESS: Duration = Duration::from_millis(50);
+/// How often while they change, and at the most however often the kernel speaks.
+const RESTLESS: Duration = Duration::from_millis(25);
 /// When the time of day is ahead of the clock by so much more than before, the host has slept.
 const SLEEP: Duration = Duration::from_secs(5);
 
@@ -99,11 +100,23 @@ impl Drop for Watcher {
 async fn run(settings: Builder, network: Network, look: Arc<Notify>, sender: watch::Sender<Arc<Network>>) {
     let mut sleeps = network.sleeps;
     let mut debounce = Debounce::new(clock::now(), network);
+    let mut notices = Notices::subscribe();
     loop {
         let (asleep, before) = (clock::unix(), clock::now());
-        let pause = if debounce.is_restless() { RESTLESS } else { INTERVAL };
-        // Whoever asks is heard at once.
-        let _ = tokio::time::timeout(pause, look.notified()).await;
+        if debounce.is_restless() {
+            // Whoever asks is heard at once.
+            let _ = tokio::time::timeout(RESTLESS, look.notified()).await;
+        } else {
+            let word = async {
+                tokio::time::sleep(RESTLESS).await;
+                notices.next().await;
+            };
+            tokio::select! {
+                () = tokio::time::sleep(INTERVAL) => {}
+                () = look.notified() => {}
+                () = word => {}
+            }
+        }
         let now = clock::now();
         if has_slept(clock::unix().saturating_sub(asleep), before, now) {
             sleeps += 1;

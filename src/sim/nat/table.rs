@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use super::{Filtering, Mapping, Nat, Ports, Refresh, Stray};
+use super::{Alg, Filtering, Mapping, Nat, Parity, Pooling, Ports, Refresh, Stray, payload};
 use crate::io::Transport;
 use crate::rng::Rng;
 use crate::time::{Duration, Instant};
@@ -21,6 +21,7 @@ enum Toward {
     Anyone,
     Address(IpAddr),
     Endpoint(SocketAddr),
+    Port(u16),
 }
 
 #[derive(Debug, Clone)]
@@ -38,7 +39,10 @@ struct Entry {
 #[derive(Debug, Clone)]
 pub(in crate::sim) struct Table {
     nat: Nat,
-    external: IpAddr,
+    /// At least one.
+    externals: Vec<IpAddr>,
+    /// Which of them a host has: one more with each host.
+    paired: BTreeMap<IpAddr, usize>,
     entries: Vec<Entry>,
     /// Which port was tried by whom, and until when that counts.
     strays: BTreeMap<(u16, SocketAddr), Instant>,
@@ -46,21 +50,41 @@ pub(in crate::sim) struct Table {
 }
 
 impl Table {
-    pub(in crate::sim) fn new(nat: Nat, external: IpAddr) -> Self {
-        Self { nat, external, entries: Vec::new(), strays: BTreeMap::new(), next_port: 1024 }
+    pub(in crate::sim) fn new(nat: Nat, externals: Vec<IpAddr>) -> Self {
+        let (paired, strays) = (BTreeMap::new(), BTreeMap::new());
+        Self { nat, externals, paired, entries: Vec::new(), strays, next_port: 1024 }
+    }
+
+    /// The same one before anybody sent anything, with another behaviour.
+    pub(in crate::sim) fn anew(&self, nat: Nat) -> Self {
+        Self::new(nat, self.externals.clone())
     }
 
     pub(in crate::sim) fn nat(&self) -> &Nat {
         &self.nat
     }
 
+    /// Its address outside, the first one of several.
     pub(in crate::sim) fn external(&self) -> IpAddr {
-        self.external
+        self.externals[0]
+    }
+
+    /// Whether it has this address outside.
+    pub(in crate::sim) fn has(&self, ip: IpAddr) -> bool {
+        self.externals.contains(&ip)
+    }
+
+    /// What becomes of a payload when this address is translated to that one.
+    pub(in crate::sim) fn translate(&self, payload: &mut [u8], from: IpAddr, to: IpAddr) {
+        if self.nat.alg == Alg::Generic {
+            payload::rewrite(payload, from, to);
+        }
     }
 
     /// Forgets everything, as after a restart.
     pub(in crate::sim) fn flush(&mut self) {
         self.entries.clear();
+        self.paired.clear();
         self.strays.clear();
     }
 
@@ -80,6 +104,9 @@ impl Table {
         let at = if let Some(at) = self.entries.iter().position(same) {
             at
         } else {
+            if self.entries.len() >= self.nat.limit {
+                return None;
+            }
             let external = self.assign(rng, transport, source, destination)?;
             let remotes = BTreeMap::new();
             let entry = Entry { transport, internal: source, external, toward, refreshed: now, remotes };
@@ -87,8 +114,11 @@ impl Table {
             self.entries.len() - 1
         };
         let entry = &mut self.entries[at];
-        entry.refreshed = now;
-        entry.remotes.insert(destination, now);
+        if matches!(self.nat.refresh, Refresh::Outbound | Refresh::Both) {
+            entry.refreshed = now;
+            entry.remotes.insert(destination, now);
+        }
+        entry.remotes.entry(destination).or_insert(now);
         Some(entry.external)
     }
 
@@ -112,7 +142,7 @@ impl Table {
             }
             return None;
         };
-        if nat.refresh == Refresh::Both {
+        if matches!(nat.refresh, Refresh::Both | Refresh::Inbound) {
             entry.refreshed = now;
             if let Some(refreshed) = entry.remotes.get_mut(&source) {
                 *refreshed = now;
@@ -140,6 +170,7 @@ impl Table {
             Mapping::Identity | Mapping::EndpointIndependent => Toward::Anyone,
             Mapping::AddressDependent => Toward::Address(destination.ip()),
             Mapping::AddressAndPortDependent => Toward::Endpoint(destination),
+            Mapping::PortDependent => Toward::Port(destination.port()),
         }
     }
 
@@ -154,34 +185,54 @@ impl Table {
         if !self.nat.translates(internal.ip().into()) {
             return Some(internal);
         }
-        let range = match self.nat.ports {
-            Ports::Block(first, last) => first..=last.max(first),
-            _ => port_range(internal.port()),
-        };
+        let ip = self.address(rng, internal.ip());
+        let range = self.nat.range.clone().unwrap_or_else(|| port_range(internal.port()));
+        let (low, high) = (*range.start(), *range.end());
+        let any = |rng: &mut Rng| rng.between(low.into(), high.into()) as u16;
         let start = match self.nat.ports {
-            Ports::Preserving | Ports::Overloading => internal.port(),
-            Ports::Sequential => self.next_port,
-            Ports::Random | Ports::Block(..) => {
-                rng.between((*range.start()).into(), (*range.end()).into()) as u16
-            }
+            Ports::Preserving | Ports::Overloading if range.contains(&internal.port()) => internal.port(),
+            Ports::Sequential if range.contains(&self.next_port) => self.next_port,
+            Ports::Sequential => low,
+            _ => any(rng),
         };
-        let start = start.clamp(*range.start(), *range.end());
-        let port = (start..=*range.end())
-            .chain(*range.start()..start)
-            .find(|port| self.is_free(*port, transport, internal, remote))?;
-        self.next_port = port.checked_add(1).unwrap_or(1024);
-        Some(SocketAddr::new(self.external, port))
+        let fits = |port: &u16| self.nat.parity == Parity::Ignored || (port ^ internal.port()) & 1 == 0;
+        let port = (start..=high)
+            .chain(low..start)
+            .filter(fits)
+            .find(|port| self.is_free(SocketAddr::new(ip, *port), transport, internal, remote))?;
+        self.next_port = port.checked_add(self.nat.step).unwrap_or(low);
+        Some(SocketAddr::new(ip, port))
     }
 
-    fn is_free(&self, port: u16, transport: Transport, internal: SocketAddr, remote: SocketAddr) -> bool {
+    /// The external address of a new mapping of this host.
+    fn address(&mut self, rng: &mut Rng, host: IpAddr) -> IpAddr {
+        let count = self.externals.len();
+        let at = match self.nat.pooling {
+            _ if count == 1 => 0,
+            Pooling::Arbitrary => rng.between(0, count as u64 - 1) as usize,
+            Pooling::Paired => {
+                let next = self.paired.len();
+                *self.paired.entry(host).or_insert(next % count)
+            }
+        };
+        self.externals[at]
+    }
+
+    fn is_free(
+        &self,
+        external: SocketAddr,
+        transport: Transport,
+        internal: SocketAddr,
+        remote: SocketAddr,
+    ) -> bool {
         let toward = self.toward(internal, remote);
         let overloads = self.nat.ports == Ports::Overloading;
         let clashes = |entry: &Entry| {
-            (entry.transport, entry.external.port()) == (transport, port)
+            (entry.transport, entry.external) == (transport, external)
                 && self.nat.translates(entry.internal.ip().into())
                 && (!overloads || entry.toward == toward || entry.remotes.contains_key(&remote))
         };
-        !self.strays.contains_key(&(port, remote)) && !self.entries.iter().any(clashes)
+        !self.strays.contains_key(&(external.port(), remote)) && !self.entries.iter().any(clashes)
     }
 }
 

@@ -123,6 +123,23 @@ fn nothing_but_the_refresh_with_the_ticket_leaves_before_the_server_knows_the_ne
     assert_eq!(bench.slot().peers(), [addr("192.0.2.8:0")], "what was under way is asked for again");
 }
 
+/// coturn takes a move, sends the peer's data to the new place, and its answer to the old one.
+#[test]
+fn data_at_the_new_place_says_that_the_answer_to_a_move_is_lost() {
+    let mut bench = Bench::mobile();
+    let Some(Framing::Channel(number)) = bench.client.framing(addr(PEER)) else { panic!("no channel") };
+    bench.client.detach(bench.now);
+    bench.client.attach(bench.now);
+    let moving = one(bench.drain());
+    let data = [&number.to_be_bytes()[..], &[0, 4], b"data"].concat();
+    assert_eq!(bench.receive(&data), Received::Data { peer: addr(PEER), payload: b"data" });
+    assert!(one(bench.drain()) == moving, "asked again at once");
+    assert_eq!(bench.receive(&data), Received::Data { peer: addr(PEER), payload: b"data" });
+    assert!(bench.drain().is_empty(), "a single time");
+    bench.with_ticket(&moving, Some(b"second"));
+    assert_eq!(bench.take_events(), [Event::Moved]);
+}
+
 /// RFC 8016 §3.2.2: the newest ticket, always.
 #[test]
 fn each_move_takes_the_newest_ticket() {
