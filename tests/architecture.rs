@@ -37,7 +37,7 @@ const OWNERS: &[(&[&str], &[&str])] = &[
     (&["stun_codec", "bytecodec"], &["stun/codec.rs", "stun/attributes.rs"]),
     (&["hmac", "sha1", "sha2", "md5", "subtle"], &["stun/auth.rs", "stun/hmac_sha1.rs"]),
     (&["quinn_udp"], &["net/udp.rs"]),
-    (&["nix"], &["net/icmp.rs"]),
+    (&["nix"], &["net/icmp.rs", "net/roaming/notices.rs"]),
     (&["quick_xml"], &["portmap/upnp/xml.rs"]),
     (&["httparse"], &["portmap/upnp/http.rs", "portmap/upnp/ssdp.rs"]),
     (&["Instant::now"], &["net/", "bin/", SIM_EPOCH]),

@@ -65,7 +65,11 @@ fn search(lab: &Lab, args: [&[&str]; 2]) -> Found {
         peer("host2", "--controlled", &hosts[1], args[1]),
     ]);
     pair.connect(lab, PATIENCE);
-    assert!(!is_direct(&pair.peers), "direct without a search\n{}", pair.report(lab));
+    let begins_relayed = |peer: &Peer| {
+        let first = peer.of_type("selected").next().unwrap();
+        ["local", "remote"].iter().any(|side| first[*side].as_str().unwrap().contains("typ relay"))
+    };
+    assert!(pair.peers.iter().all(begins_relayed), "direct without a search\n{}", pair.report(lab));
     let (mut sent, mut found) = (0, None);
     // A second more: what the change of paths loses shows itself.
     while found.as_ref().is_none_or(|(after, _)| start.elapsed() < *after + Duration::from_secs(1)) {
