@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::lab::Family;
 use crate::peer::Signals;
 
 use super::{Session, Setup};
@@ -46,7 +47,9 @@ fn a_host_of_both_families_goes_to_another_network() {
     let mut session = Session::of(Setup { args: [&[]; 2], ..Setup::default() });
     session.goes(1);
     session.comes_back("another network of IPv4 and IPv6");
-    assert_eq!(session.path(), "2001:db8:3::2 2001:db8:2::2", "{}", session.report());
+    let local = session.ends()[0].ip();
+    let there = [Family::V4, Family::V6].map(|family| family.host(3));
+    assert!(there.contains(&local), "{local}\n{}", session.report());
     assert!(session.restarts()[0] <= 2, "{}", session.report());
 }
 
