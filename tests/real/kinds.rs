@@ -261,9 +261,13 @@ fn every_kind_is_told(kinds: &[Kind], by: By) {
         check_told(&of_plain, plain);
         assert_eq!(plain["filtering"]["is"], "unknown", "{}: {plain:#}", kind.name);
     }
-    // Behind a filter that the hairpin does not pass, and where an address is drawn for each mapping.
+    // Behind a filter that the hairpin does not pass, and where an address is drawn for each mapping. Ports that are drawn
+    // may look like counting.
     let is_open = |it: &&String| {
-        !it.contains("hairpinning: \"filtered\"") && !it.starts_with("loss") && !it.starts_with("arbitrary")
+        !it.contains("hairpinning: \"filtered\"")
+            && *it != "small block: ports: \"unstable\""
+            && !it.starts_with("loss")
+            && !it.starts_with("arbitrary")
     };
     let open: Vec<_> = unknown.iter().filter(is_open).collect();
     assert!(open.is_empty(), "{open:#?}");
