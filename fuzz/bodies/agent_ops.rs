@@ -363,7 +363,7 @@ impl Session {
     fn deliver_answer(&mut self, asked: &Asked, source: SocketAddr, raw: &[u8]) {
         let (Ok(request), Ok(answer)) = (Message::parse(&asked.raw), Message::parse(raw)) else { return };
         if answer.class() == Class::Success {
-            self.promises.agreed(asked.leg(), &request);
+            self.promises.agreed(self.now, asked.leg(), &request);
             if answer.has_integrity() {
                 self.promises.vouch(asked.to());
             }

@@ -15,6 +15,10 @@ use super::peer::{turn_server, unscoped};
 const MAX_TRANSMISSIONS: usize = 7;
 /// Answers to strangers in any second: the agent's ten, at the end of one of its seconds and at the start of the next.
 const MAX_STRANGERS: usize = 20;
+/// How long a permission lives (RFC 8656 §9).
+const PERMISSION: Duration = Duration::from_secs(300);
+/// How long a check lives (RFC 8489 §6.2.1).
+const CHECK: Duration = Duration::from_millis(39_500);
 
 /// From where to which server.
 pub(crate) type Leg = (SocketId, IpAddr, SocketAddr);
@@ -41,7 +45,11 @@ pub(crate) struct Promises {
     vouched: BTreeSet<SocketAddr>,
     /// The length of the datagram that came last, until all is drained.
     owed: Option<usize>,
-    permitted: BTreeSet<(Leg, IpAddr)>,
+    /// Peers of a relay, and when its server agreed to them last.
+    permitted: BTreeMap<(Leg, IpAddr), Instant>,
+    /// When a permission that had ended was given again: a check that had its slot before, and went nowhere, leaves when it
+    /// is its time to be sent again.
+    regained: BTreeMap<(Leg, IpAddr), Instant>,
     channels: BTreeMap<(Leg, u16), Channel>,
     requests: BTreeMap<TransactionId, (Vec<u8>, usize)>,
     /// When the last paced transaction began.
@@ -58,7 +66,8 @@ impl Promises {
             allowed: servers.iter().copied().collect(),
             vouched: BTreeSet::new(),
             owed: None,
-            permitted: BTreeSet::new(),
+            permitted: BTreeMap::new(),
+            regained: BTreeMap::new(),
             channels: BTreeMap::new(),
             requests: BTreeMap::new(),
             paced: None,
@@ -85,28 +94,38 @@ impl Promises {
 
     /// With the socket its allocations are gone.
     pub(crate) fn socket_gone(&mut self, socket: SocketId) {
-        self.permitted.retain(|((of, ..), _)| *of != socket);
+        self.permitted.retain(|((of, ..), _), _| *of != socket);
+        self.regained.retain(|((of, ..), _), _| *of != socket);
         self.channels.retain(|((of, ..), _), _| *of != socket);
     }
 
     /// A server agreed to a request.
-    pub(crate) fn agreed(&mut self, leg: Leg, request: &Message<'_>) {
+    pub(crate) fn agreed(&mut self, now: Instant, leg: Leg, request: &Message<'_>) {
         let attributes = request.plain().attributes();
         match request.method() {
             Method::CREATE_PERMISSION => {
-                self.permitted.extend(attributes.peer_addresses().flatten().map(|peer| (leg, peer.ip())));
+                for peer in attributes.peer_addresses().flatten() {
+                    self.permit(now, leg, peer.ip());
+                }
             }
             Method::CHANNEL_BIND => {
                 let (Some(number), Some(peer)) = (attributes.channel_number(), attributes.peer_address())
                 else {
                     return;
                 };
-                self.permitted.insert((leg, peer.ip()));
+                self.permit(now, leg, peer.ip());
                 if let Some(channel) = self.channels.get_mut(&(leg, number)) {
                     channel.confirmed = true;
                 }
             }
             _ => {}
+        }
+    }
+
+    fn permit(&mut self, now: Instant, leg: Leg, peer: IpAddr) {
+        let before = self.permitted.insert((leg, peer), now);
+        if before.is_some_and(|before| now - before > PERMISSION) {
+            self.regained.insert((leg, peer), now);
         }
     }
 
@@ -146,13 +165,15 @@ impl Promises {
                     assert!(channel.confirmed, "channel {number:#x} is not confirmed");
                 }
                 // RFC 8656 §10, RFC 8445 §7.2.1.
-                None => assert!(self.permitted.contains(&(leg, peer.ip())), "{peer} is not permitted"),
+                None => assert!(self.permitted.contains_key(&(leg, peer.ip())), "{peer} is not permitted"),
             }
         }
         let message = Message::parse(bare.raw).expect("an agent sends STUN");
         self.may_send(now, bare.relayed.unwrap_or(server), &message);
         if message.class() == Class::Request {
-            self.request(now, leg, &message, on_path);
+            let late = bare.relayed.and_then(|peer| self.regained.get(&(leg, peer.ip())));
+            let had_its_slot = late.is_some_and(|at| now - *at < CHECK);
+            self.request(now, leg, &message, on_path || had_its_slot);
         }
         bare
     }
@@ -191,7 +212,7 @@ impl Promises {
             Method::BINDING => message.username().is_none() || !on_path,
             Method::CREATE_PERMISSION => {
                 let mut peers = attributes.peer_addresses().flatten();
-                peers.any(|peer| !self.permitted.contains(&(leg, peer.ip())))
+                peers.any(|peer| !self.permitted.contains_key(&(leg, peer.ip())))
             }
             Method::CHANNEL_BIND => {
                 let number = attributes.channel_number().expect("a number");
