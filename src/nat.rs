@@ -77,15 +77,16 @@ impl FromStr for Ports {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The sign is wanted, so that nobody takes it for a number of ports.
-        let delta = || text.starts_with(['+', '-']).then(|| text.parse().ok()).flatten();
+        // The sign is wanted, so that nobody takes it for a number of ports. Without a difference the NAT is stable.
+        let delta =
+            || text.starts_with(['+', '-']).then(|| text.parse().ok()).flatten().filter(|it| *it != 0);
         match text {
             "stable" => Ok(Self::Stable),
             "random" => Ok(Self::Random),
             _ => delta().map(Self::Sequential).ok_or_else(|| {
                 ParseError::new(
                     "ports",
-                    "neither stable nor random nor a difference with its sign, such as +1",
+                    "neither stable nor random nor a difference with its sign and not 0, such as +1",
                 )
             }),
         }
@@ -124,13 +125,12 @@ mod tests {
             Ports::Stable,
             Ports::Random,
             Ports::Sequential(1),
-            Ports::Sequential(0),
             Ports::Sequential(i16::MIN),
             Ports::Sequential(i16::MAX),
         ] {
             assert_eq!(ports.to_string().parse(), Ok(ports));
         }
-        for other in ["", "1", "+", "+32768", "-32769", "Stable", "+1 ", "++1", "any"] {
+        for other in ["", "1", "+", "+32768", "-32769", "Stable", "+1 ", "++1", "any", "+0", "-0"] {
             assert!(other.parse::<Ports>().is_err(), "{other}");
         }
     }
