@@ -30,12 +30,10 @@ impl Agent {
 
     /// Data arrived from where the pair in use leads.
     pub(super) fn note_traffic(&mut self, now: Instant, index: usize) {
-        let Some(liveness) = self.flows.get_mut(index).and_then(|flow| flow.liveness.as_mut()) else {
-            return;
-        };
-        let is_news = liveness.heard(now);
-        self.flows[index].stray.silent = false;
-        if is_news && let Some(liveness) = self.flows[index].liveness.as_mut() {
+        let Some(flow) = self.flows.get_mut(index) else { return };
+        let Some(liveness) = &mut flow.liveness else { return };
+        flow.stray.silent = false;
+        if liveness.heard(now) {
             let news = liveness.refute();
             self.announce(index, news);
             self.wake_up(now);
